@@ -1,0 +1,28 @@
+"""Fixtures that tests of every part share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from django.core.cache import cache
+
+from assistant.redis import get_redis
+from tests.environment import valkey_server
+from tests.support.valkey import ValkeyServer
+
+
+@pytest.fixture
+def valkey() -> Iterator[ValkeyServer]:
+    """The session's Valkey, emptied. A test that stopped or stalled it gets it put right afterwards."""
+    get_redis().flushall()
+    yield valkey_server
+    if valkey_server.process is None or valkey_server.process.poll() is not None:
+        valkey_server.start()
+    valkey_server.resume()
+
+
+@pytest.fixture(autouse=True)
+def _forget_cache() -> Iterator[None]:
+    yield
+    cache.clear()
