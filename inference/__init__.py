@@ -1,0 +1,1 @@
+"""What answers: the engine, its serving process, compression and training."""
