@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import secrets
@@ -36,10 +37,8 @@ def kept_secret(data_dir: Path) -> str:
         temporary = path.with_suffix(f".{os.getpid()}")
         temporary.touch(mode=0o600)
         temporary.write_text(key)
-        try:
+        with contextlib.suppress(FileExistsError):
             os.link(temporary, path)  # the first of several starters wins
-        except FileExistsError:
-            pass
         temporary.unlink()
         return path.read_text().strip()
     except OSError as error:

@@ -54,6 +54,7 @@ INSTALLED_APPS = [
     "import_export",
     "django_celery_beat",
     "django_prometheus",
+    "chatbot",
     "assistant.accounts",
     "assistant.widget",
     "assistant.knowledge",
