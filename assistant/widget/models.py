@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from django.core.validators import RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+
+from assistant.widget.origins import validate_origins
 
 
 class Site(models.Model):
@@ -16,11 +19,14 @@ class Site(models.Model):
     allowed_origins = models.JSONField(
         default=list,
         blank=True,
+        validators=[validate_origins],
         help_text=_('origins that may embed the widget, e.g. ["https://shop.example"]'),
     )
     collections = models.ManyToManyField("knowledge.Collection", blank=True, related_name="sites")
     default_locale = models.CharField(max_length=16, default="en")
-    color = models.CharField(max_length=7, default="#3b5bdb")
+    color = models.CharField(
+        max_length=7, default="#3b5bdb", validators=[RegexValidator(r"^#[0-9a-fA-F]{6}\Z")]
+    )
     position = models.CharField(
         max_length=5, choices=[("right", _("right")), ("left", _("left"))], default="right"
     )
