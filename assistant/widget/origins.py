@@ -25,8 +25,6 @@ def validate_origins(value: Any) -> None:
     for origin in value:
         if not is_origin(origin):
             raise ValidationError(
-                _(
-                    "%(origin)s is not an origin. Write https://host or https://host:port, in lower case, without a path."
-                ),
+                _("%(origin)s is not an origin. Write https://host or https://host:port in lower case."),
                 params={"origin": str(origin)[:100]},
             )
