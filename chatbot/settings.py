@@ -267,6 +267,17 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 7200, "socket_keepalive
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+# A worker that says nothing of its job for so long is presumed dead (assistant.console.jobs).
+JOB_LEASE_S = 60
+CELERY_BEAT_SCHEDULE: dict[str, Any] = {
+    "canary": {"task": "assistant.console.tasks.canary", "schedule": 15.0, "options": {"expires": 60}},
+    "recover jobs": {
+        "task": "assistant.console.tasks.recover_jobs",
+        "schedule": 15.0,
+        "options": {"expires": 60},
+    },
+    "purge jobs": {"task": "assistant.console.tasks.purge_jobs", "schedule": 3600.0},
+}
 
 # ── Logs ──────────────────────────────────────────────────────────────────────────────────────────
 LOG_LEVEL: str = ENV["LOG_LEVEL"]
