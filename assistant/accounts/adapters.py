@@ -39,6 +39,10 @@ def login_of(request: HttpRequest, credentials: dict[str, Any] | None = None) ->
     return str(login or "").strip().lower()[:254]
 
 
+def address_of(request: HttpRequest) -> str:
+    return client_address(request.META)
+
+
 def locked_out(request: HttpRequest, *_args: Any, **_kwargs: Any) -> HttpResponse:
     """The answer while a (login, address) pair is locked: the same whether the account exists or not."""
     wait_s = round(settings.AXES_COOLOFF_TIME * 3600)
