@@ -9,6 +9,9 @@ from django.core.cache import cache
 
 from assistant.redis import get_redis
 from tests.environment import valkey_server
+from tests.support.browser import browser as browser
+from tests.support.browser import context as context
+from tests.support.browser import page as page
 from tests.support.valkey import ValkeyServer
 
 
