@@ -128,6 +128,15 @@ class Turn(models.Model):
     lease_until = models.DateTimeField(null=True, blank=True)
     fencing_token = models.PositiveIntegerField(default=0)
     num_attempts = models.PositiveSmallIntegerField(default=0)
+    saved_seq = models.PositiveIntegerField(
+        default=0, help_text=_("last event of this epoch that the saved answer holds")
+    )
+    screening = models.JSONField(
+        default=dict, blank=True, help_text=_("verdict on the question: decision, reply, findings, version")
+    )
+    prompt = models.JSONField(
+        default=list, blank=True, editable=False, help_text=_("the messages the model was given, redacted")
+    )
     is_stop_asked = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True, blank=True)
