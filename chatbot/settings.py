@@ -146,7 +146,12 @@ CACHES: dict[str, Any] = {
             "SOCKET_TIMEOUT": 1,
             "IGNORE_EXCEPTIONS": True,
         },
-    }
+    },
+}
+# Answers are kept as text: whoever can write to the cache must not thereby run code in the web process.
+CACHES["responses"] = CACHES["default"] | {
+    "KEY_PREFIX": "cache:answer",
+    "OPTIONS": CACHES["default"]["OPTIONS"] | {"SERIALIZER": "django_redis.serializers.json.JSONSerializer"},
 }
 DJANGO_REDIS_LOG_IGNORED_EXCEPTIONS = True
 CHANNEL_LAYERS: dict[str, Any] = {
@@ -299,7 +304,8 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"redact": {"()": "assistant.safety.log_filter.RedactFilter"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["redact"]}},
     "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {"django_redis": {"level": "ERROR"}, "axes": {"level": "WARNING"}},
 }
