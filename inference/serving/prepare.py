@@ -18,6 +18,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import cast, get_args
 
 from inference.serving.catalogue import DEFAULT_MODEL, EMBEDDING_MODEL, Model, ModelError, catalogue, find
 from inference.serving.download import Progress, brief, fetch_hub_folder, fetch_model, require_space
@@ -125,10 +126,14 @@ def building(target: Path) -> Iterator[Path | None]:
 
 def convert(source: Path, folder: Path, *, quantization: str, progress: Progress) -> None:
     from inference.engine import EngineFault
+    from inference.engine.config import Quantization
     from inference.engine.convert import convert_weights
 
+    if quantization not in get_args(Quantization):
+        raise ModelError(f"QUANTIZATION={quantization!r}: choose one of {', '.join(get_args(Quantization))}.")
     try:
-        convert_weights(source, folder, quantization=quantization, progress=progress)
+        kind = cast(Quantization, quantization)
+        convert_weights(source, folder, quantization=kind, progress=partial(progress, "convert"))
     except EngineFault as error:
         raise ModelError(f"{source.name} cannot be converted: {error}") from error
 
