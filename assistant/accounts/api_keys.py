@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 from datetime import timedelta
 
@@ -19,6 +20,7 @@ from assistant.accounts.models import ApiKey, User
 from assistant.widget.models import Site
 
 PREFIX_LENGTH = 12
+TEXT = re.compile(r"pk_[A-Za-z0-9_-]{40,60}")
 LAST_USED_EVERY = timedelta(minutes=1)  # not a write for each request
 _REFUSAL = "The API key is not known, or was revoked. Make one in the console."
 
@@ -47,6 +49,8 @@ def make(
 
 def authenticate(text: str) -> ApiKey:
     """The key with this text. Raises NotAuthenticated; does not count against its rate limit."""
+    if not TEXT.fullmatch(text):
+        raise NotAuthenticated(_REFUSAL)
     key = ApiKey.objects.select_related("site").filter(prefix=text[:PREFIX_LENGTH]).first()
     seen = hash_of(text)
     is_same = hmac.compare_digest(seen, key.key_hash if key else "0" * 64)

@@ -136,8 +136,8 @@ def _read_identity(*, site: Site, identity: str) -> dict[str, Any]:
 
 
 def _decode(token: str, *, key: str | bytes, audience: str, required: list[str]) -> dict[str, Any]:
-    if len(token) > MAX_TOKEN_LENGTH:
-        raise jwt.InvalidTokenError(f"longer than {MAX_TOKEN_LENGTH} characters")
+    if len(token) > MAX_TOKEN_LENGTH or not token.isascii():
+        raise jwt.InvalidTokenError(f"not up to {MAX_TOKEN_LENGTH} plain characters")
     return jwt.decode(
         token,
         key,
