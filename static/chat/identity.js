@@ -8,7 +8,6 @@ export class Identity {
     this.config = config;
     this.storage = storage;
     this.kept = storage.get("visitor");
-    this.jwt = null;
     this.pending = null;
   }
 
@@ -20,14 +19,14 @@ export class Identity {
     return this.pending;
   }
 
-  async renew() {
+  async renew(jwt = null) {
     const headers = { "Content-Type": "application/json" };
     if (this.kept) headers.Authorization = `Visitor ${this.kept.token}`; // the same visitor, renewed
     const body = { site: this.config.slug };
-    if (this.jwt) body.identity = this.jwt;
+    if (jwt) body.identity = jwt;
     const response = await fetch(`${this.config.apiBase}/visitor`, { method: "POST", headers, body: JSON.stringify(body) });
     if (!response.ok) {
-      if ([400, 401, 403].includes(response.status) && this.kept && !this.jwt) {
+      if (response.status === 401 && this.kept && !jwt) {
         this.forget(); // a token from before a reset of the server: start over as somebody new
         return this.renew();
       }
@@ -42,14 +41,20 @@ export class Identity {
   /** Takes the site's word for who this is. True if it is somebody else than before. */
   async assert(jwt) {
     const before = this.kept?.visitor;
-    this.jwt = jwt;
-    await this.renew();
+    await this.renew(jwt);
     return Boolean(before) && before !== this.kept.visitor;
+  }
+
+  /** After sign-in: what this browser asked as a visitor goes along to the account. */
+  async claim() {
+    if (!this.config.user || !this.kept) return;
+    const headers = { "Content-Type": "application/json", "X-CSRFToken": this.config.csrfToken };
+    await fetch(`${this.config.apiBase}/visitor/claim`, { method: "POST", headers, body: JSON.stringify({ token: this.kept.token }) });
+    this.forget();
   }
 
   forget() {
     this.kept = null;
-    this.jwt = null;
     this.storage.remove("visitor");
   }
 

@@ -29,6 +29,12 @@ export class Store {
     return path;
   }
 
+  /** The last message of the branch that goes through `id`: always the youngest child. */
+  end(id) {
+    const child = [...this.messages.values()].filter((message) => message.parent === id).at(-1);
+    return child ? this.end(child.id) : id;
+  }
+
   siblings(message) {
     const known = [...this.messages.values()].filter((other) => other.parent === message.parent && other.role === message.role);
     return [...new Set([...(message.siblings ?? []), ...known.map((other) => other.id)])];
@@ -78,10 +84,10 @@ export class Store {
     return message;
   }
 
-  answer(id) {
+  answer(id, question) {
     if (!this.messages.has(id)) {
       const leaf = this.messages.get(this.leaf);
-      const parent = leaf?.role === "assistant" ? leaf.parent : this.leaf;
+      const parent = question ?? (leaf?.role === "assistant" ? leaf.parent : this.leaf);
       this.add({ id, role: "assistant", parent, text: "", state: "streaming", citations: [], receipt: {}, feedback: 0, siblings: [] });
     }
     return this.messages.get(id);
@@ -98,10 +104,10 @@ export class Store {
     this.add(message);
   }
 
-  on_turn({ turn, state, place, expected_wait_s, answer }) {
+  on_turn({ turn, state, place, expected_wait_s, answer, parent }) {
     this.turn = { id: turn, state, place, expected_wait_s, answer: answer ?? (this.turn?.id === turn ? this.turn.answer : null) };
     if (!this.turn.answer) return;
-    const message = this.answer(this.turn.answer);
+    const message = this.answer(this.turn.answer, parent);
     if (ENDED.has(state) && state !== "done" && message.state === "streaming") message.state = state;
     if (!ENDED.has(state)) message.state = "streaming";
   }

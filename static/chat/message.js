@@ -1,0 +1,175 @@
+// One message on the screen: its text, what became of it, and what can be done with it.
+
+import { addChips, sourceList } from "./citations.js";
+import { h, icon, iconButton } from "./dom.js";
+import { MarkdownView } from "./markdown.js";
+import { closePopover, openPopover } from "./popover.js";
+import { receiptButton } from "./receipt.js";
+import { duration, t } from "./strings.js";
+
+const REASONS = ["reasonWrong", "reasonMissing", "reasonSource", "reasonUnclear"];
+
+export function progressText(turn) {
+  if (!turn) return t("thinking");
+  if (turn.state === "queued" && turn.place) {
+    const wait = turn.expected_wait_s;
+    return wait ? t("queuedWait", { place: turn.place, wait: duration(Math.max(1, Math.round(wait))) }) : t("queuedPlace", { place: turn.place });
+  }
+  return t({ queued: "queued", screening: "screening", searching: "searching", generating: "generating" }[turn.state] ?? "thinking");
+}
+
+export class MessageView {
+  /** `actions`: ask, retry, regenerate, edit, select, feedback, handoff of the session. */
+  constructor(message, actions) {
+    this.actions = actions;
+    this.isEditing = false;
+    this.element = h("article", { class: `message ${message.role}`, "data-id": message.id });
+    this.who = h("h2", { class: "hidden-text", text: t(message.role === "user" ? "you" : "assistant") });
+    this.body = h("div", { class: "body", dir: "auto" });
+    this.progress = h("div", { class: "progress" });
+    this.extra = h("div", { class: "extra" });
+    this.element.append(this.who, this.body, this.progress, this.extra);
+    this.view = new MarkdownView(this.body, { decorate: (nodes) => addChips(nodes, this.message.citations) });
+  }
+
+  update(message, { turn, siblings, shown }) {
+    this.message = message;
+    const isStreaming = message.state === "streaming";
+    this.element.dataset.state = message.state;
+    if (!this.isEditing) this.showText(shown ?? message.text, isStreaming);
+    this.showProgress(isStreaming && turn ? progressText(turn) : "", isStreaming && Boolean(message.text));
+    const key = JSON.stringify([message.state, message.outcome, message.feedback, message.receipt, message.citations, siblings, message.error, isStreaming && !message.text, this.isEditing]);
+    if (key === this.extraKey) return;
+    this.extraKey = key;
+    this.extra.replaceChildren(...(this.isEditing ? [] : this.role(siblings)).filter(Boolean));
+  }
+
+  showText(text, isStreaming) {
+    if (this.message.role === "user") {
+      if (this.body.textContent !== text) this.body.textContent = text;
+      return;
+    }
+    const stamp = (this.message.citations ?? []).map((citation) => citation.number + citation.url).join();
+    this.view.show(text, { isWhole: !isStreaming, stamp });
+  }
+
+  showProgress(text, hasText) {
+    this.progress.hidden = !text || hasText;
+    this.element.classList.toggle("is-writing", hasText);
+    if (this.progress.dataset.text === text) return;
+    this.progress.dataset.text = text;
+    this.progress.replaceChildren(h("span", { class: "dots", "aria-hidden": "true" }, h("i"), h("i"), h("i")), h("span", { text }));
+  }
+
+  role(siblings) {
+    return this.message.role === "user" ? this.userExtra(siblings) : this.answerExtra(siblings);
+  }
+
+  userExtra(siblings) {
+    const { message } = this;
+    if (message.state === "sending") return [h("p", { class: "note", text: t("sending") })];
+    if (message.state === "unsent") {
+      return [this.notice("danger", message.error || t("unsent"), h("button", { type: "button", class: "button quiet small", text: t("retry"), on: { click: () => this.actions.resend(message) } }))];
+    }
+    return [h("div", { class: "tools" }, iconButton("edit", t("edit"), () => this.edit()), this.branches(siblings))];
+  }
+
+  answerExtra(siblings) {
+    const { message } = this;
+    if (message.state === "streaming") return [];
+    const parts = [];
+    if (message.citations?.length && message.state !== "retracted") parts.push(sourceList(message.citations));
+    if (message.state === "stopped") parts.push(h("p", { class: "note", text: t("stopped") }));
+    if (message.state === "retracted") parts.push(h("p", { class: "note", text: t("retracted") }));
+    if (["interrupted", "failed"].includes(message.state)) {
+      parts.push(this.notice("warn", t(message.state), h("button", { type: "button", class: "button quiet small retry", on: { click: () => this.actions.regenerate(message) } }, icon("retry"), t("retry"))));
+    }
+    if (message.outcome === "refused") {
+      parts.push(this.notice("calm", t("refusedOffer"), h("button", { type: "button", class: "button quiet small", on: { click: () => this.actions.handoff() } }, icon("person"), t("person"))));
+    }
+    parts.push(this.answerTools(siblings));
+    return parts;
+  }
+
+  notice(kind, text, button) {
+    return h("div", { class: `inline-notice ${kind}` }, h("span", { text }), button);
+  }
+
+  answerTools(siblings) {
+    const { message } = this;
+    const thumb = (value, name, label) => {
+      const button = iconButton(name, label, () => this.rate(value, button), { "aria-pressed": String(message.feedback === value), class: "icon-button thumb" });
+      return button;
+    };
+    const canJudge = !["interrupted", "failed"].includes(message.state);
+    const copy = iconButton("copy", t("copy"), async () => {
+      await navigator.clipboard.writeText(message.text);
+      copy.replaceChildren(icon("check"));
+      setTimeout(() => copy.replaceChildren(icon("copy")), 1600);
+    });
+    return h("div", { class: "tools" },
+      canJudge && copy,
+      canJudge && thumb(1, "up", t("good")),
+      canJudge && thumb(-1, "down", t("bad")),
+      canJudge && iconButton("redo", t("regenerate"), () => this.actions.regenerate(message)),
+      this.branches(siblings),
+      message.receipt && receiptButton(message.receipt));
+  }
+
+  branches(siblings) {
+    if (siblings.length < 2) return null;
+    const index = siblings.indexOf(this.message.id);
+    const step = (name, label, offset) => iconButton(name, label, () => this.actions.select(siblings[index + offset]), { disabled: siblings[index + offset] === undefined });
+    return h("div", { class: "branches", role: "group", "aria-label": t("version", { index: index + 1, total: siblings.length }) },
+      step("left", t("previous"), -1), h("span", { text: `${index + 1}/${siblings.length}` }), step("right", t("next"), 1));
+  }
+
+  rate(value, button) {
+    const { message } = this;
+    const chosen = message.feedback === value ? 0 : value;
+    this.actions.feedback(message, chosen, "");
+    if (chosen === -1) this.askReason(this.element.querySelectorAll(".thumb")[1] ?? button);
+  }
+
+  askReason(anchor) {
+    const other = h("textarea", { rows: "2", maxlength: "400", placeholder: t("reasonOther"), "aria-label": t("reasonOther") });
+    const choices = REASONS.map((key) => h("label", { class: "choice" }, h("input", { type: "radio", name: "reason", value: key }), h("span", { text: t(key) })));
+    const form = h("form", { class: "reasons" }, h("strong", { text: t("whatWrong") }), choices, other, h("button", { class: "button small", text: t("submit") }));
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      const key = new FormData(form).get("reason");
+      this.actions.feedback(this.message, -1, [key && t(key), other.value.trim()].filter(Boolean).join(": "));
+      closePopover();
+      this.actions.announce(t("thanks"));
+    });
+    openPopover(anchor, form, { label: t("whatWrong") });
+  }
+
+  edit() {
+    this.isEditing = true;
+    const field = h("textarea", { rows: "3", "aria-label": t("editLabel"), dir: "auto" });
+    field.value = this.message.text;
+    const done = (isSaved) => {
+      const text = field.value.trim();
+      this.isEditing = false;
+      this.body.replaceChildren();
+      this.extraKey = null;
+      if (isSaved && text) this.actions.edit(this.message, text);
+      this.actions.refresh();
+      this.element.querySelector(".tools button")?.focus();
+    };
+    field.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") done(false);
+      else if (event.key === "Enter" && !event.shiftKey && !event.isComposing) done(true);
+      else return;
+      event.preventDefault();
+      event.stopPropagation();
+    });
+    this.body.replaceChildren(h("div", { class: "editor" }, field, h("div", { class: "row" },
+      h("button", { type: "button", class: "button quiet small", text: t("cancel"), on: { click: () => done(false) } }),
+      h("button", { type: "button", class: "button small", text: t("save"), on: { click: () => done(true) } }))));
+    this.extra.replaceChildren();
+    field.focus();
+    field.setSelectionRange(field.value.length, field.value.length);
+  }
+}

@@ -1,0 +1,156 @@
+// What the chat says. English is here; another language is one module beside this file, loaded when
+// it is asked for. `t` takes a key and fills {names}; a missing translation falls back to English.
+
+const LANGUAGES = { zh: "./strings.zh-hans.js" };
+
+const english = {
+  placeholder: "Ask a question…",
+  messageLabel: "Your question",
+  send: "Send",
+  stop: "Stop answering",
+  close: "Close the chat",
+  newChat: "New chat",
+  person: "Talk to a person",
+  hello: "How can I help?",
+  starters: "Suggested questions",
+  transcript: "Conversation",
+  you: "You",
+  assistant: "Assistant",
+  latest: "To the latest message",
+  ready: "Answers come from this site's own articles",
+  connecting: "Connecting…",
+  reconnecting: "Connection lost. Reconnecting…",
+  offline: "You are offline. What you send waits here until you are back.",
+  refused: "This chat is not available on this page.",
+  tryNow: "Try now",
+  sending: "Sending…",
+  unsent: "Not sent.",
+  queued: "Waiting for a free place…",
+  queuedPlace: "Place {place} in the queue",
+  queuedWait: "Place {place} in the queue, about {wait}",
+  screening: "Reading your question…",
+  searching: "Searching the articles…",
+  generating: "Writing…",
+  thinking: "Thinking…",
+  stopped: "Stopped.",
+  interrupted: "The answer was interrupted.",
+  failed: "The answer could not be made.",
+  retry: "Try again",
+  retracted: "Part of this answer was withdrawn.",
+  refusedOffer: "A person can look into this for you.",
+  copy: "Copy",
+  copied: "Copied",
+  copyCode: "Copy code",
+  good: "Good answer",
+  bad: "Bad answer",
+  whatWrong: "What was wrong?",
+  reasonWrong: "Not correct",
+  reasonMissing: "Did not answer my question",
+  reasonSource: "Wrong source",
+  reasonUnclear: "Hard to understand",
+  reasonOther: "Tell us more (optional)",
+  submit: "Send feedback",
+  thanks: "Thank you for your feedback.",
+  regenerate: "Answer again",
+  edit: "Edit and ask again",
+  editLabel: "Edit your question",
+  save: "Ask again",
+  cancel: "Cancel",
+  previous: "Previous version",
+  next: "Next version",
+  version: "Version {index} of {total}",
+  sources: "Sources",
+  source: "Source {number}: {title}",
+  newWindow: "opens in a new window",
+  image: "Image",
+  table: "Table",
+  receipt: "How this answer was made",
+  fromCache: "from cache",
+  rModel: "Model",
+  rCache: "Cache",
+  rAge: "{tier}, {age} old",
+  rNone: "made for you just now",
+  rExact: "asked before",
+  rFlight: "shared with someone asking now",
+  rFirst: "First words",
+  rTotal: "Complete",
+  rTokens: "Tokens",
+  rTokensValue: "{completion} written, {prompt} read",
+  rReused: "Reused",
+  rReusedValue: "{cached} of {prompt} tokens",
+  rSpeed: "Speed",
+  rSpeedValue: "{speed} tokens/s",
+  rPolicies: "Policies",
+  handoffTitle: "Talk to a person",
+  handoffText: "Leave your e-mail address. Someone gets this conversation and writes back to you.",
+  email: "E-mail address",
+  handoffSend: "Send the conversation",
+  handoffDone: "Sent. Someone will write to {email}.",
+  answerDone: "Answer complete.",
+  announceStop: "The answer was stopped.",
+  history: "Conversations",
+  searchHistory: "Search conversations",
+  noHistory: "Your conversations will be listed here.",
+  noMatch: "No conversation matches.",
+  untitled: "Untitled conversation",
+  rename: "Rename",
+  remove: "Delete",
+  removeSure: "Delete this conversation for good?",
+  export: "Export",
+  today: "Today",
+  yesterday: "Yesterday",
+  week: "Last 7 days",
+  older: "Older",
+  more: "Show more",
+  options: "Options for {title}",
+  openHistory: "Show conversations",
+  closeHistory: "Hide conversations",
+  account: "Account",
+  signIn: "Sign in to keep your conversations",
+  tooLong: "That is too long to send ({length} of {most} characters).",
+  error_rate_limited: "That was a lot at once. Please wait {wait}.",
+  error_overloaded: "Everything is busy. Please try again in {wait}.",
+  error_too_large: "That message is too long.",
+  error_not_found: "This conversation no longer exists.",
+  error_forbidden: "You may not do that.",
+  error_other: "That did not work. Please try again.",
+  handoffFailed: "That could not be sent. Please try again.",
+};
+
+export const LONGEST = 8000; // characters of one question
+
+let words = english;
+let current = "en";
+
+export const locale = () => current;
+
+/** The reader's language out of {"en": …, "zh-hans": …}, else the first there is. */
+export function inLanguage(values) {
+  if (!values || typeof values === "string" || Array.isArray(values)) return values;
+  const language = current.split("-")[0];
+  const name = Object.keys(values).find((key) => key.toLowerCase().startsWith(language)) ?? Object.keys(values)[0];
+  return values[name];
+}
+
+export async function setLocale(name) {
+  const language = String(name || "en").toLowerCase().split("-")[0];
+  const module = LANGUAGES[language];
+  words = module ? { ...english, ...(await import(module)).default } : english;
+  current = module ? "zh-Hans" : "en";
+  document.documentElement.lang = current;
+}
+
+export function t(key, values = {}) {
+  return (words[key] ?? english[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+}
+
+/** 0.43 → "0.4 s", 95 → "1 min 35 s", 7200 → "2 h", in the reader's language. */
+export function duration(seconds) {
+  const unit = (value, name, digits = 0) =>
+    new Intl.NumberFormat(current, { style: "unit", unit: name, unitDisplay: "short", maximumFractionDigits: digits }).format(value);
+  if (seconds < 10) return unit(seconds, "second", seconds < 0.095 ? 2 : 1);
+  if (seconds < 60) return unit(seconds, "second");
+  if (seconds < 3600) return unit(Math.round(seconds / 60), "minute");
+  if (seconds < 86400) return unit(Math.round(seconds / 3600), "hour");
+  return unit(Math.round(seconds / 86400), "day");
+}
