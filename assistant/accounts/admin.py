@@ -97,7 +97,9 @@ class ApiKeyAdmin(StaffAdmin):
     actions = ("revoke",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> tuple[str, ...]:
-        return () if obj is None else ("site", "scenario", "prefix", "created_at", "last_used_at", "revoked_at")
+        return (
+            () if obj is None else ("site", "scenario", "prefix", "created_at", "last_used_at", "revoked_at")
+        )
 
     def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> tuple[str, ...]:
         shown = () if obj is None else ("prefix", "created_at", "last_used_at", "revoked_at")

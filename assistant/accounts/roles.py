@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.apps import AppConfig
+from django.apps import apps as every_app
 from django.apps.registry import Apps
 from django.contrib.auth.models import Group, Permission
 
@@ -45,7 +46,7 @@ ROLES: dict[str, Rules] = {
 }
 
 
-def grant(sender: AppConfig, apps: Apps, using: str = "default", **_kwargs: Any) -> None:
+def grant(sender: AppConfig, apps: Apps = every_app, using: str = "default", **_kwargs: Any) -> None:
     """Give every role its permissions on the models of one app. Safe to repeat."""
     if "auth" not in apps.app_configs:
         return  # migrated only so far that groups do not exist
