@@ -108,5 +108,9 @@ class Admission:
             ticket = self._waiting.popleft()
             self._running.add(ticket)
             ticket.start()
+        self.announce()
+
+    def announce(self) -> None:
+        """Have everybody who waits look at their place again."""
         for ticket in self._waiting:
             ticket.move()

@@ -22,6 +22,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from inference.serving import wire
 from inference.serving.metrics import Metrics
@@ -52,7 +53,9 @@ class ChatBackend(Protocol):
     card: ModelCard
 
     async def open(self, call: ChatCall) -> AsyncGenerator[Piece, None]:
-        """Accept a request and return its stream. Raises Refused. Closing the stream cancels."""
+        """Accept a request and return its stream, begun already, so that closing it always cancels.
+
+        Raises Refused."""
 
     def gauges(self) -> Mapping[str, float]: ...
 
@@ -83,14 +86,13 @@ class Service:
             )
         self._check_open()
         check_model(call.model, backend.card)
-        pieces = self.metrics.watch(await backend.open(call), started=started)
+        opened = await backend.open(call)
+        pieces = self.metrics.watch(opened, started=started)
         renderer = wire.Renderer(f"chatcmpl-{uuid.uuid4().hex}", backend.card.name, call.include_usage)
         if call.is_stream:
-            events = stream_events(pieces, renderer)
-            return StreamingResponse(
-                events, media_type="text/event-stream", headers={"Cache-Control": "no-store"}
-            )
-        text, end = await until_disconnected(request, collect(pieces))
+            return EventResponse(stream_events(pieces, renderer), opened)
+        async with contextlib.aclosing(opened):
+            text, end = await until_disconnected(request, collect(pieces))
         return JSONResponse(renderer.whole(text, end))
 
     async def embed(self, request: Request) -> Response:
@@ -160,6 +162,22 @@ def check_model(asked: str | None, card: ModelCard) -> None:
     if asked is not None and asked not in DEFAULT_NAMES and asked != card.name:
         message = f"the model {asked!r} is not served here: leave model out or write {card.name!r}."
         raise Refused(message, status=404, code="model_not_found", param="model")
+
+
+class EventResponse(StreamingResponse):
+    """Server-sent events. Closes the backend's stream whatever happens, even before the first byte."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, events: AsyncGenerator[bytes, None], opened: AsyncGenerator[Piece, None]) -> None:
+        super().__init__(events, headers={"Cache-Control": "no-store"})
+        self._opened = opened
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._opened.aclose()
 
 
 async def stream_events(

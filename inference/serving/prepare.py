@@ -26,6 +26,8 @@ from inference.serving.folders import ModelFolder, check_source, is_hub_id, is_p
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json")
 
+COUNTED_STAGES = {"convert", "tokenizer"}
+
 
 def prepare_model(
     name_or_path: str,
@@ -174,18 +176,19 @@ def size_of(source: Path) -> int:
 def progress_bar() -> Iterator[Progress]:
     """One line per stage on stderr: bytes, speed and the time that is left."""
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
     columns = (TextColumn("{task.description:>10}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-    sizes = (DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Bar(*columns, *sizes, console=Console(stderr=True)) as bar:
+    sizes = TextColumn("{task.fields[sizes]}")
+    with Bar(*columns, sizes, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
         tasks: dict[str, int] = {}
 
         def report(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
-                tasks[stage] = bar.add_task(stage, total=None)
-            bar.update(tasks[stage], completed=done, total=total or None)  # type: ignore[arg-type]
+                tasks[stage] = bar.add_task(stage, total=None, sizes="")
+            sizes = "" if stage in COUNTED_STAGES else f"{done / 1e6:.1f} of {total / 1e6:.1f} MB"
+            bar.update(tasks[stage], completed=done, total=total or None, sizes=sizes)  # type: ignore[arg-type]
 
         yield report
 

@@ -104,8 +104,10 @@ class ChatText:
         return str(token.get("content", "")) if isinstance(token, dict) else str(token or "")
 
     def _find_stop_ids(self, folder: Path) -> frozenset[int]:
+        """The end tokens among the control tokens: another vocabulary may have "</s>" as an ordinary word."""
         names = {self._token_text("eos_token"), *END_TOKENS}
-        ids = {self.tokenizer.token_to_id(name) for name in names if name} - {None}
+        added = self.tokenizer.get_added_tokens_decoder().items()
+        ids: set[int] = {index for index, token in added if token.content in names}
         generation = folder / "generation_config.json"
         if generation.is_file():
             more = json.loads(generation.read_text(encoding="utf-8")).get("eos_token_id") or []
