@@ -30,6 +30,9 @@ class Conversation(models.Model):
     )
     scenario = models.CharField(max_length=40, default="support")
     title = models.CharField(max_length=200, blank=True)
+    is_titled = models.BooleanField(
+        default=False, help_text=_("the title was made or chosen, not cut from the first question")
+    )
     locale = models.CharField(max_length=16, default="en")
     leaf = models.ForeignKey(
         "Message",
@@ -133,6 +136,9 @@ class Turn(models.Model):
     )
     screening = models.JSONField(
         default=dict, blank=True, help_text=_("verdict on the question: decision, reply, findings, version")
+    )
+    sampling = models.JSONField(
+        default=dict, blank=True, help_text=_("asked for by an API client: temperature, top_p, seed …")
     )
     prompt = models.JSONField(
         default=list, blank=True, editable=False, help_text=_("the messages the model was given, redacted")

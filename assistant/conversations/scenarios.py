@@ -62,6 +62,8 @@ class Prepared:
     refusal     the whole answer; no model is called and the outcome is "refused"
     is_shareable    no personal data, history or tool shaped it: another person may get the same answer
     continue_final_message    the last message is the assistant's, to be continued
+    instructions    the words of the prompt that an answer must not repeat
+    sources     the passages the answer may quote; what they hold may be said
     """
 
     messages: list[dict[str, str]]
@@ -76,6 +78,8 @@ class Prepared:
     checker: AnswerChecker | None = None
     continue_final_message: bool = False
     stop: tuple[str, ...] = ()
+    instructions: str = ""
+    sources: tuple[str, ...] = ()
     debug: dict[str, Any] = field(default_factory=dict)
 
 
