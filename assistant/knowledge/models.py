@@ -23,6 +23,14 @@ class Article(models.Model):
     path = models.CharField(max_length=500, help_text=_("where it stands in its source"))
     title = models.CharField(max_length=300)
     locale = models.CharField(max_length=16, default="en")
+    source = models.CharField(
+        max_length=1000,
+        default="",
+        blank=True,
+        editable=False,
+        db_index=True,
+        help_text=_("the folder, file or address it was read from; what is gone there goes here"),
+    )
     source_url = models.URLField(max_length=1000, blank=True)
     content_hash = models.CharField(max_length=64, editable=False)
     markdown = models.TextField()
@@ -43,6 +51,9 @@ class Passage(models.Model):
     headings = models.CharField(max_length=500, blank=True, help_text=_("Title › Chapter › Section"))
     anchor = models.CharField(max_length=200, blank=True)
     text = models.TextField()
+    terms = models.TextField(
+        default="", blank=True, editable=False, help_text=_("the words as the full-text index reads them")
+    )
     embedding = models.BinaryField(null=True, editable=False, help_text=_("384 float16, normalised"))
 
     class Meta:

@@ -1,0 +1,134 @@
+"""A layman's question becomes what an index understands.
+
+Stop words go, identifiers are taken apart, neighbours are tried as one word (query set → queryset),
+misspelt words are corrected by the collection's own vocabulary, synonyms are added at a lower weight,
+and Chinese is matched both as it is and through a glossary of software words, because most manuals and
+the embedding model are English. The word lists are plain files in `words/`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from assistant.knowledge import fulltext
+from assistant.knowledge.terms import CAMEL, CJK_RUN, HUMP, pairs, stem, words
+
+WORDS = Path(__file__).parent / "words"
+MAX_TERMS = 24
+
+
+@dataclass(frozen=True)
+class Query:
+    """terms: what was asked, each a word or phrase; related: synonyms, joined and corrected words;
+    counts: number of passages that hold each term; text: English for the embedding model."""
+
+    terms: list[str]
+    related: list[str]
+    counts: dict[str, int]
+    text: str
+    is_chinese: bool
+
+    @property
+    def unknown(self) -> list[str]:
+        """Words that nobody wrote and that no correction was found for."""
+        return [term for term in self.terms if not self.counts.get(term)]
+
+
+def understand(question: str) -> Query:
+    """Reads the vocabulary in the database, a few quick lookups."""
+    runs = CJK_RUN.findall(question)
+    is_chinese = sum(map(len, runs)) >= 2
+    gloss = [meaning for run in runs for meaning in translate(run)]
+    english = [word for word in words(CJK_RUN.sub(" ", question)) if word not in stop_words()]
+    terms = unique([*english, *(word for meaning in gloss for word in meaning.split()[:1])])[:MAX_TERMS]
+    counts = fulltext.num_passages_with(terms)
+    related = unique(
+        [
+            *(pair for run in runs for pair in pairs(run)),
+            *(word for meaning in gloss for word in meaning.split()[1:]),
+            *identifier_parts(question),
+            *joined(english),
+            *(found for term in terms if not counts[term] and (found := corrected(term))),
+            *(other for term in phrases(english) for other in synonyms().get(term, ())),
+        ]
+    )
+    text = " ".join([*words(CJK_RUN.sub(" ", question)), *gloss]) if is_chinese else question
+    return Query(terms, [term for term in related if term not in terms], counts, text, is_chinese)
+
+
+def translate(run: str) -> list[str]:
+    """Glossary meanings of a run of Chinese, longest match first; characters it does not know are skipped."""
+    known = glossary()
+    found = []
+    at = 0
+    while at < len(run):
+        for size in range(min(8, len(run) - at), 0, -1):
+            if meaning := known.get(run[at : at + size]):
+                found.append(meaning)
+                at += size
+                break
+        else:
+            at += 1
+    return found
+
+
+def identifier_parts(question: str) -> list[str]:
+    """`SearchVector` → search vector; `app.conf.timezone` → conf, timezone."""
+    humps = [" ".join(HUMP.findall(name)).lower() for name in CAMEL.findall(question)]
+    dotted = [part for word in words(question) if "." in word for part in word.split(".") if len(part) > 2]
+    return [*humps, *dotted]
+
+
+def joined(terms: list[str]) -> list[str]:
+    """Neighbours as one word, when somebody wrote it so."""
+    pairs_of = [first + second for first, second in zip(terms, terms[1:], strict=False) if first.isalpha()]
+    return [word for word, count in fulltext.num_passages_with(pairs_of[:8]).items() if count]
+
+
+def phrases(terms: list[str]) -> list[str]:
+    return [*terms, *(f"{first} {second}" for first, second in zip(terms, terms[1:], strict=False))]
+
+
+def corrected(term: str) -> str | None:
+    """The word of the vocabulary that was meant, if one is very close. Codes and short words are left alone."""
+    if len(term) < 5 or not term.isalpha():
+        return None
+    base = stem(term)
+    near = fulltext.vocabulary(base[:1], lengths=range(max(3, len(base) - 2), len(term) + 3))
+    close = difflib.get_close_matches(base, near, n=1, cutoff=0.8) or difflib.get_close_matches(
+        term, near, n=1, cutoff=0.8
+    )
+    return close[0] if close else None
+
+
+def unique(items: list[str]) -> list[str]:
+    return list(dict.fromkeys(items))
+
+
+@lru_cache(maxsize=1)
+def stop_words() -> frozenset[str]:
+    return frozenset((WORDS / "stop.txt").read_text(encoding="utf-8").split())
+
+
+@lru_cache(maxsize=1)
+def synonyms() -> dict[str, tuple[str, ...]]:
+    table: dict[str, tuple[str, ...]] = {}
+    for line in entries("synonyms.txt"):
+        group = tuple(word.strip() for word in line.split(","))
+        for word in group:
+            table[word] = table.get(word, ()) + tuple(other for other in group if other != word)
+    return table
+
+
+@lru_cache(maxsize=1)
+def glossary() -> dict[str, str]:
+    return dict(line.split(" ", 1) for line in entries("zh.txt"))
+
+
+def entries(name: str) -> list[str]:
+    lines = (WORDS / name).read_text(encoding="utf-8").splitlines()
+    return [line.strip() for line in lines if re.match(r"[^#\s]", line)]
