@@ -23,6 +23,7 @@ from assistant.conversations.models import Conversation, Message
 
 KIND = "export conversations"
 PAGE = 200
+FORMULA_STARTS = frozenset("=+-@＝＋－＠\t\r\n")
 COLUMNS = (
     *("conversation", "site", "scenario", "title", "message", "role", "created", "text", "state"),
     *("outcome", "feedback", "feedback_reason", "model", "cache_tier", "ttft_ms", "total_ms", "citations"),
@@ -104,19 +105,7 @@ def _message_as_dict(message: Message) -> dict[str, Any]:
 
 def harmless(value: Any) -> Any:
     """A cell that no spreadsheet takes for a formula: what would start one gets an apostrophe before it."""
-    if isinstance(value, str) and value.lstrip(" ")[:1] in {
-        "=",
-        "+",
-        "-",
-        "@",
-        "\t",
-        "\r",
-        "\n",
-        "＝",
-        "＋",
-        "－",
-        "＠",
-    }:
+    if isinstance(value, str) and value.lstrip(" ")[:1] in FORMULA_STARTS:
         return "'" + value
     return value
 

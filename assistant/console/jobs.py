@@ -146,7 +146,7 @@ def recover() -> int:
             same.update(
                 state=Job.State.FAILED,
                 finished_at=now,
-                message=f"Its worker died {job.num_attempts} times. See the worker's log, then start it again.",
+                message=f"Its worker died {job.num_attempts} times. See worker.log, then start it again.",
             )
         elif same.update(state=Job.State.WAITING, lease_until=now + timedelta(seconds=LONGEST_WAIT_S)):
             current_app.send_task(job.task, args=[str(job.pk)])
