@@ -298,6 +298,9 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
     "purge jobs": {"task": "assistant.console.tasks.purge_jobs", "schedule": 3600.0},
 }
 
+# ── Console ───────────────────────────────────────────────────────────────────────────────────────
+from assistant.console.unfold import UNFOLD as UNFOLD  # noqa: E402
+
 # ── Logs ──────────────────────────────────────────────────────────────────────────────────────────
 LOG_LEVEL: str = ENV["LOG_LEVEL"]
 LOGGING = {
