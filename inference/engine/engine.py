@@ -20,6 +20,7 @@ from inference.engine.runner import Runner
 from inference.engine.sampler import NOT_FINITE, sample
 from inference.engine.scheduler import Chunk, Scheduler
 from inference.engine.sequence import Sequence
+from inference.engine.threads import ThreadGovernor
 
 
 class Engine:
@@ -33,6 +34,7 @@ class Engine:
         self.scheduler = Scheduler(
             self.pool, max_streams=config.max_streams, prefill_chunk=config.prefill_chunk
         )
+        self.threads = ThreadGovernor(torch.get_num_threads() if config.device == "cpu" else 1)
         self._sequences: dict[str, Sequence] = {}
         self._totals = {"steps": 0, "prompt_tokens": 0, "cached_tokens": 0, "completion_tokens": 0}
         self._step_ms = 0.0
@@ -77,9 +79,10 @@ class Engine:
         start = time.perf_counter()
         deltas = self._reap_cancelled()
         batch = self.scheduler.schedule()
-        for chunks in (batch.decode, batch.prefill):
-            if chunks:
-                deltas += self._postprocess(chunks, self.runner.run(chunks))
+        with self.threads.step((len(batch.decode), sum(chunk.num_tokens for chunk in batch.prefill))):
+            for chunks in (batch.decode, batch.prefill):
+                if chunks:
+                    deltas += self._postprocess(chunks, self.runner.run(chunks))
         self._totals["steps"] += 1
         self._step_ms = (time.perf_counter() - start) * 1e3
         return deltas
@@ -111,6 +114,7 @@ class Engine:
             "num_free_blocks": self.pool.num_free,
             "num_prefix_blocks": self.pool.num_sealed,
             "num_evicted_blocks": self.pool.num_evicted,
+            "num_threads": self.threads.current,
             "last_step_ms": round(self._step_ms, 3),
         }
 

@@ -50,16 +50,16 @@ def load_fallback(folder: Path, config: EngineConfig) -> tuple[TransformersRunne
     """Runner, context length and vocabulary size of a folder that transformers knows."""
     if config.quantization not in ("bf16", "f32", "int4"):
         raise ModelRefused(f"{config.quantization} is offered for Llama and Qwen2 models only; choose bf16.")
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, PreTrainedModel
 
     dtype = torch.float32 if config.quantization == "f32" else torch.bfloat16
     try:
-        model = AutoModelForCausalLM.from_pretrained(
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
             folder, dtype=dtype, use_safetensors=True, trust_remote_code=False, local_files_only=True
         )
     except (OSError, ValueError, KeyError) as error:
         raise ModelRefused(f"transformers cannot load {folder}: {error}") from error
-    model = model.to(config.device).eval()
+    model.to(torch.device(config.device)).eval()  # type: ignore[arg-type]
     text = model.config.get_text_config()
     positions = int(getattr(text, "max_position_embeddings", config.max_context))
     return TransformersRunner(model), min(config.max_context, positions), int(text.vocab_size)

@@ -78,12 +78,11 @@ class GgufSource:
             return None
         rows = int(tensor.shape[1])
         codes, scale, minimum = DECODERS[tensor.tensor_type](tensor.data.reshape(rows, -1))
-        affine = Affine(
+        return Affine(
             self._order_rows(name, torch.from_numpy(codes.reshape(rows, -1))),
             self._order_rows(name, torch.from_numpy(scale.reshape(rows, -1)).bfloat16()),
             self._order_rows(name, torch.from_numpy((minimum + 8 * scale).reshape(rows, -1)).bfloat16()),
         )
-        return affine
 
     def _tensor(self, name: str) -> Any:
         try:

@@ -142,7 +142,7 @@ class KVCache:
         return (positions[:, None] + self._head_rows).reshape(-1)
 
     def read_rows(self, blocks: torch.Tensor) -> torch.Tensor:
-        """Block rows that `gather` reads, int64 [S, n] -> [heads * S * n], ordered (key|value, S, head, n)."""
+        """Block rows that `gather` reads, int64 [S, n] -> [heads * S * n], as (key|value, S, head, n)."""
         num_streams, _ = blocks.shape
         rows = self._head_blocks.view(2, 1, -1, 1) + blocks.view(1, num_streams, 1, -1)
         return rows.reshape(-1)

@@ -1,6 +1,7 @@
 """From a converted folder and a configuration to a runner: which kernel, which memory, which model."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +24,12 @@ from inference.engine.model import Decoder, Head, Layer
 from inference.engine.rope import inverse_frequencies
 from inference.engine.runner import LeanRunner, Runner
 
-KERNELS = {"bf16": DenseLinear, "f32": DenseLinear, "nf4": Nf4Linear, "int8": Int8Linear}
+KERNELS: dict[str, Callable[..., Linear]] = {
+    "bf16": DenseLinear,
+    "f32": DenseLinear,
+    "nf4": Nf4Linear,
+    "int8": Int8Linear,
+}
 log = logging.getLogger(__name__)
 
 

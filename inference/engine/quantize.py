@@ -53,7 +53,7 @@ def _fit_groups(groups: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch
     """The same for groups [G, GROUP_SIZE]: codes uint8 [G, GROUP_SIZE], scale and zero bf16 [G, 1]."""
     low, high = groups.amin(1, keepdim=True), groups.amax(1, keepdim=True)
     centre, span = (low + high) / 2, (high - low).clamp_min(1e-12)
-    best_codes, best_scale, best_zero, best_error = None, None, None, None
+    best: tuple[torch.Tensor, ...] | None = None  # error, codes, scale, zero
     for shrink in SHRINKS:
         scale = span * shrink / 15
         zero = centre + scale / 2  # code 7.5 stands for the centre
@@ -62,16 +62,14 @@ def _fit_groups(groups: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch
         scale, zero = scale.bfloat16(), zero.bfloat16()
         codes = _encode(groups, scale.float(), zero.float())
         error = (codes * scale.float() + zero.float()).sub_(groups).square_().sum(1, keepdim=True)
-        if best_error is None:
-            best_codes, best_scale, best_zero, best_error = codes, scale, zero, error
-            continue
-        is_better = error < best_error
-        best_codes = torch.where(is_better, codes, best_codes)
-        best_scale = torch.where(is_better, scale, best_scale)
-        best_zero = torch.where(is_better, zero, best_zero)
-        best_error = torch.where(is_better, error, best_error)
-    assert best_codes is not None and best_scale is not None and best_zero is not None
-    return (best_codes + 8).to(torch.uint8), best_scale, best_zero
+        found: tuple[torch.Tensor, ...] = (error, codes, scale, zero)
+        if best is not None:
+            is_better = error < best[0]
+            found = tuple(torch.where(is_better, new, old) for new, old in zip(found, best, strict=True))
+        best = found
+    assert best is not None
+    _, codes, scale, zero = best
+    return (codes + 8).to(torch.uint8), scale, zero
 
 
 def _encode(groups: torch.Tensor, scale: torch.Tensor, zero: torch.Tensor) -> torch.Tensor:

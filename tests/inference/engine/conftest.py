@@ -39,13 +39,13 @@ def make_engine(qwen_f32):
     """An engine on the tiny model with small blocks; keyword arguments change its configuration."""
 
     def make(folder: Path = qwen_f32, **changes) -> Engine:
-        settings = dict(
-            quantization=json.loads((folder / "manifest.json").read_text())["quantization"],
-            max_context=TINY["max_position_embeddings"],
-            kv_tokens=1024,
-            block_size=4,
-            prefill_chunk=64,
-        )
+        settings = {
+            "quantization": json.loads((folder / "manifest.json").read_text())["quantization"],
+            "max_context": TINY["max_position_embeddings"],
+            "kv_tokens": 1024,
+            "block_size": 4,
+            "prefill_chunk": 64,
+        }
         return Engine.load(folder, EngineConfig(**(settings | changes)))
 
     return make

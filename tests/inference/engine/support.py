@@ -8,16 +8,16 @@ import torch
 
 from inference.engine import Delta, Engine, Request, Sampling
 
-TINY = dict(
-    vocab_size=320,
-    hidden_size=64,
-    intermediate_size=128,
-    num_hidden_layers=2,
-    num_attention_heads=4,
-    num_key_value_heads=2,
-    max_position_embeddings=256,
-    rope_theta=10_000.0,
-)
+TINY = {
+    "vocab_size": 320,
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 256,
+    "rope_theta": 10_000.0,
+}
 
 
 def make_tiny_model(folder: Path, architecture: str, **changes) -> Path:
@@ -26,7 +26,7 @@ def make_tiny_model(folder: Path, architecture: str, **changes) -> Path:
 
     kind = architecture.removesuffix("ForCausalLM")
     config = getattr(transformers, f"{kind}Config")(
-        **(TINY | dict(initializer_range=0.2, tie_word_embeddings=kind == "Qwen2") | changes)
+        **(TINY | {"initializer_range": 0.2, "tie_word_embeddings": kind == "Qwen2"} | changes)
     )
     torch.manual_seed(7)
     model = getattr(transformers, architecture)(config)
