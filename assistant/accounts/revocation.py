@@ -7,7 +7,10 @@ layer may drop a message, and nobody sends one when a token merely expires; so a
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib import import_module
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -78,8 +81,21 @@ def _principal_group(principal_key: str) -> str:
 def _send(group: str) -> None:
     layer = get_channel_layer()
     assert layer is not None
+    send = partial(async_to_sync(layer.group_send), group, {"type": "revoked"})
     try:
-        async_to_sync(layer.group_send)(group, {"type": "revoked"})
+        if _is_in_event_loop():
+            with ThreadPoolExecutor(max_workers=1) as thread:
+                thread.submit(send).result()
+        else:
+            send()
     except (RedisError, OSError) as error:
         # Signing out must not fail because Valkey is away: sockets find out by asking.
         log.warning("could not announce that %s was revoked: %s", group.split(".")[0], error)
+
+
+def _is_in_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
