@@ -94,6 +94,7 @@ class Admission:
         elif ticket in self._waiting:
             self._waiting.remove(ticket)
         self._fill()
+        self.announce()
 
     def position(self, ticket: Ticket) -> Queued:
         place = self._waiting.index(ticket) + 1
@@ -108,7 +109,6 @@ class Admission:
             ticket = self._waiting.popleft()
             self._running.add(ticket)
             ticket.start()
-        self.announce()
 
     def announce(self) -> None:
         """Have everybody who waits look at their place again."""

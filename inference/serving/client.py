@@ -349,7 +349,7 @@ def to_error(status: int, headers: httpx.Headers, body: bytes) -> EngineError:
     """An HTTP error as a typed one, whatever shape the upstream gives its body."""
     detail = read_error(body)
     message = str(detail.get("message") or f"HTTP {status}")
-    if "retry-after" in headers or status == 429:
+    if status == 429:
         after = headers.get("retry-after", "")
         return EngineOverloaded(message, float(after) if after.replace(".", "", 1).isdigit() else 5.0)
     if status >= 500:
