@@ -51,7 +51,7 @@ _NAMED_SECRET = re.compile(
 )
 _DOMAIN = re.compile(r"@[A-Za-zÀ-ɏ0-9-]{1,63}(?:\.[A-Za-zÀ-ɏ0-9-]{1,63}){0,4}\.[A-Za-z]{2,24}(?![A-Za-z0-9])")
 _IBAN = re.compile(r"(?<![^\W_])[A-Za-z]{2}\d{2}(?=[A-Za-z0-9 -]{11})(?:[ -]?[A-Za-z0-9]){11,30}", re.ASCII)
-_CARD = re.compile(r"(?<![\w.-])[2-6](?:[ -]?\d){12,18}(?![\w-])", re.ASCII)
+_CARD = re.compile(r"(?<![\w.-])[2-6](?:[ \n-]?\d){12,18}(?![\w-])", re.ASCII)
 _PHONE = re.compile(r"(?<![\w.+/:-])(?:\+|00)?(?:\(\d{1,5}\)|\d)(?:[ .()/-]{0,2}\d){6,15}(?![\w-])", re.ASCII)
 _NOT_PHONE = re.compile(
     r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}"  # dates

@@ -21,7 +21,7 @@ from assistant.safety.rules import Rules
 if TYPE_CHECKING:
     from assistant.widget.models import Site
 
-__all__ = ["Screening", "StreamRestorer", "restore", "screen"]
+__all__ = ["Screening", "StreamRestorer", "judge", "restore", "screen"]
 
 Decision = Literal["allow", "block", "help"]
 
@@ -43,6 +43,13 @@ def screen(
 ) -> Screening:
     """Screen what a person wrote. `known`: placeholders that the conversation has already (see `redact`)."""
     policy = policies.effective(site=site, scenario=scenario)
+    return judge(text, policy=policy, locale=locale, known=known)
+
+
+def judge(
+    text: str, *, policy: policies.Effective, locale: str, known: Mapping[str, str] | None = None
+) -> Screening:
+    """`screen` under a policy at hand."""
     rules = policy.rules
     redacted = placeholders.redact(text, locale=locale, kinds=rules.personal_data, known=known)
     findings = [*_personal_findings(redacted.private), *_rule_findings(redacted.text, rules)]
