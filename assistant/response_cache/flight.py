@@ -6,20 +6,22 @@ and a follower takes it: it and the others get `Reset` and go on with the new st
 comes back writes where nobody reads. Without Valkey everybody is a leader of nobody.
 
     seat = await flight.join(question)
-    if isinstance(seat, Leader):            # generate, publish what is released, end in one of three ways
-        async with seat:                    # left without an end, a seat is abandoned
-            await seat.publish(text) …; await seat.land(answer) | await seat.abandon() | await seat.decline()
+    if isinstance(seat, Leader):            # generate, publish what is released, then land, retract,
+        async with seat:                    # decline or abandon; left without an end, a seat is abandoned
+            await seat.publish(text) …
+            await seat.land(answer)
     else:
-        async with aclosing(seat.events()) as events:
-            async for event in events: Chunk(text) | Reset | Landed(answer) | Promoted(leader)
+        async for event in seat:            # Chunk | Reset …, at last Landed, Retracted or Promoted
+            …
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import secrets
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,10 +66,21 @@ class Landed:
 
 
 @dataclass(frozen=True)
+class Retracted:
+    """The guard took the answer back; what was read of it must go."""
+
+    reason: str
+    replacement: str
+
+
+@dataclass(frozen=True)
 class Promoted:
     """The reader leads from here on: it must generate and end its seat like any leader. The last event."""
 
     leader: Leader
+
+
+Event = Chunk | Reset | Landed | Retracted | Promoted
 
 
 class Leader:
@@ -100,8 +113,12 @@ class Leader:
         packed = pack(answer, fingerprint(self._question))
         await self._end({"kind": "landed", "text": packed})
 
+    async def retract(self, *, reason: str, replacement: str) -> None:
+        """The guard took the answer back: for all who read along, or each would generate it again."""
+        await self._end({"kind": "retracted", "text": json.dumps([reason, replacement])})
+
     async def abandon(self) -> None:
-        """No answer came of it (stopped, retracted, failed): one of the followers takes over."""
+        """No answer came of it (stopped, failed): one of the followers takes over."""
         await self._end(None)
 
     async def decline(self) -> None:
@@ -163,14 +180,17 @@ class Leader:
 
 
 class Follower:
-    """A seat that reads along. The last of its events is Landed or Promoted."""
+    """A seat that reads along. The last of its events is Landed, Retracted or Promoted."""
 
     def __init__(self, question: Question, token: str) -> None:
         self._question = question
         self._key = cache_key(question)
         self._token = token
 
-    async def events(self) -> AsyncGenerator[Chunk | Reset | Landed | Promoted, None]:
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self.events()
+
+    async def events(self) -> AsyncGenerator[Event, None]:
         has_shown = False
         while True:
             is_declined = False
@@ -182,6 +202,9 @@ class Follower:
                             yield Chunk(text)
                         elif kind == "landed":
                             yield Landed(unpack(text, fingerprint(self._question)))
+                            return
+                        elif kind == "retracted":
+                            yield Retracted(*json.loads(text))
                             return
                         else:
                             is_declined = True

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from asgiref.sync import sync_to_async
 from django.apps import apps
 from django.core.cache import caches
 
@@ -80,14 +79,14 @@ def store(question: Question, answer: Answer) -> bool:
     key = cache_key(question)
     if not _cache().set(key, pack(answer, fingerprint(question)), TTL_S):
         return False  # Valkey is away
-    link(message_id=answer.message_id, question=question)
+    link(message_id=answer.message_id, key=key)
     metrics.STORED.labels("shared" if is_shared else "private").inc()
     return True
 
 
-def link(*, message_id: UUID | str, question: Question) -> None:
-    """Remember that this message shows the answer kept for `question`: after a hit, or a followed flight."""
-    _cache().set(f"of:{message_id}", cache_key(question), TTL_S)
+def link(*, message_id: UUID | str, key: str) -> None:
+    """Remember that this message shows the answer kept under `key`: after a hit, or a followed flight."""
+    _cache().set(f"of:{message_id}", key, TTL_S)
 
 
 def forget(message_id: UUID | str) -> bool:
@@ -101,12 +100,6 @@ def forget(message_id: UUID | str) -> bool:
     _cache().delete_many([key, f"of:{message_id}"])
     metrics.FORGOTTEN.inc()
     return True
-
-
-alookup = sync_to_async(lookup)
-astore = sync_to_async(store)
-alink = sync_to_async(link)
-aforget = sync_to_async(forget)
 
 
 def _still_stands(message_id: str) -> bool:

@@ -15,7 +15,7 @@ from assistant.redis import get_async_redis
 
 BLOCK_MS = 250
 PATIENCE_S = 3.0
-ENDS = ("landed", "declined")
+ENDS = ("landed", "retracted", "declined")
 
 IsLed = Callable[[], Awaitable[bool]]
 

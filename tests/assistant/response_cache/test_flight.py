@@ -9,7 +9,7 @@ import pytest
 
 from assistant.redis import get_async_redis
 from assistant.response_cache import flight
-from assistant.response_cache.flight import Chunk, Follower, Landed, Leader, Promoted, Reset
+from assistant.response_cache.flight import Chunk, Follower, Landed, Leader, Promoted, Reset, Retracted
 from tests.assistant.response_cache.conftest import answer, question
 from tests.support.valkey import ValkeyServer
 
@@ -159,6 +159,17 @@ async def test_a_leader_that_declines_lets_everybody_generate_alone() -> None:
     await leader.decline()
     await asyncio.gather(*tasks)
     assert askers.num_generated == 5
+
+
+async def test_a_retraction_reaches_everybody_who_reads_along() -> None:
+    leader = await flight.join(question())
+    assert isinstance(leader, Leader)
+    follower = await flight.join(question())
+    assert isinstance(follower, Follower)
+    await leader.publish("One. ")
+    await leader.retract(reason="personal_data", replacement="Withdrawn.")
+    events = [event async for event in follower]
+    assert events == [Chunk("One. "), Retracted("personal_data", "Withdrawn.")]
 
 
 async def test_a_leader_that_was_away_writes_where_nobody_reads() -> None:

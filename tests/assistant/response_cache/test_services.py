@@ -87,7 +87,7 @@ def test_an_answer_whose_conversation_was_deleted_is_not_given_again(make_answer
 def test_forgetting_reaches_the_entry_through_any_message_that_showed_it(make_answer: MakeAnswer) -> None:
     kept, shown = make_answer(), make_answer()
     services.store(question(), kept)
-    services.link(message_id=shown.message_id, question=question())
+    services.link(message_id=shown.message_id, key=cache_key(question()))
     assert services.forget(shown.message_id)
     assert services.lookup(question()) is None
     assert not services.forget("unknown")
