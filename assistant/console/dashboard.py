@@ -149,7 +149,12 @@ def context(request: HttpRequest, base: dict[str, Any]) -> dict[str, Any]:
     site = form.cleaned_data.get("site")
     report = statistics.report(since=since, until=until, site_id=site.pk if site else None)
     drawn = [
-        {"chart": chart, "data": chart.as_json(report.days), "rows": chart.rows(report.days)}
+        {
+            "chart": chart,
+            "data": chart.as_json(report.days),
+            "data_id": f"chart-data-{chart.name}",
+            "rows": chart.rows(report.days),
+        }
         for chart in charts()
     ]
     chosen_days = None if request.GET.get("since") else (until - since).days + 1

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from celery import shared_task
 
-from assistant.console import exports, jobs, retention, watchdog
+from assistant.console import exports, jobs, reindexing, retention, watchdog
 
 
-@shared_task(bind=True, acks_late=True)
-def export_conversations(self: Any, job_id: str) -> None:
+@shared_task(acks_late=True)
+def export_conversations(job_id: str) -> None:
     jobs.work(job_id, exports.write)
+
+
+@shared_task(acks_late=True)
+def reindex_collection(job_id: str) -> None:
+    jobs.work(job_id, reindexing.work)
 
 
 @shared_task(acks_late=True, time_limit=30)

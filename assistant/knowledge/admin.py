@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import RelatedDropdownFilter
 from unfold.decorators import display
 
+from assistant.console import reindexing
 from assistant.console.staff import StaffAdmin, require
 from assistant.knowledge import ingest, services
 from assistant.knowledge.errors import KnowledgeError
@@ -42,6 +43,7 @@ class CollectionAdmin(StaffAdmin):
         wrap = self.admin_site.admin_view
         return [
             path("<int:pk>/upload/", wrap(self.upload_view), name="knowledge_collection_upload"),
+            path("<int:pk>/reindex/", wrap(self.reindex_view), name="knowledge_collection_reindex"),
             *super().get_urls(),
         ]
 
@@ -57,15 +59,22 @@ class CollectionAdmin(StaffAdmin):
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         user = require(request, BRING)
-        collection = Collection.objects.filter(pk=pk).first()
-        if collection is None:
-            raise Http404
         try:
-            job = ingest.enqueue_upload(collection=collection, files=request.FILES.getlist("files"), by=user)
+            job = ingest.enqueue_upload(
+                collection=_collection(pk), files=request.FILES.getlist("files"), by=user
+            )
         except KnowledgeError as error:
             messages.error(request, str(error))
             return redirect("admin:knowledge_collection_change", pk)
         messages.success(request, gettext("The files are being read."))
+        return redirect(f"{reverse('admin:console_job_changelist')}#{job.pk}")
+
+    def reindex_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        user = require(request, BRING)
+        job = reindexing.start(collection=_collection(pk), created_by=user)
+        messages.success(request, gettext("The articles are being cut and embedded again."))
         return redirect(f"{reverse('admin:console_job_changelist')}#{job.pk}")
 
     @display(description=_("articles"), ordering="counted")
@@ -79,6 +88,13 @@ class CollectionAdmin(StaffAdmin):
     @display(description=_("sites"))
     def shown_sites(self, collection: Collection) -> str:
         return ", ".join(site.name for site in collection.sites.all()) or "–"
+
+
+def _collection(pk: int) -> Collection:
+    try:
+        return Collection.objects.get(pk=pk)
+    except Collection.DoesNotExist:
+        raise Http404 from None
 
 
 @admin.register(Article)
