@@ -46,7 +46,7 @@ export class Composer {
     this.complain("");
     this.storage.set("draft", this.field.value || null);
     this.field.style.height = "auto";
-    this.field.style.height = `${Math.min(this.field.scrollHeight, 160)}px`;
+    if (this.field.scrollHeight) this.field.style.height = `${Math.min(this.field.scrollHeight, 160)}px`;
     this.show();
   }
 

@@ -11,7 +11,7 @@ export class History {
     Object.assign(this, { session, config, main });
     this.items = [];
     this.next = null;
-    this.field = h("input", { type: "search", placeholder: t("searchHistory"), "aria-label": t("searchHistory"), "aria-keyshortcuts": "Control+K Meta+K" });
+    this.field = h("input", { type: "search", placeholder: t("search"), "aria-label": t("searchHistory"), "aria-keyshortcuts": "Control+K Meta+K" });
     this.list = h("div", { class: "history-list" });
     this.isOpen = false;
     this.element = h("aside", { class: "history", "aria-label": t("history"), id: "history" },

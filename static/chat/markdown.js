@@ -66,7 +66,7 @@ function sanitize(html) {
 
 function openLinksElsewhere(root) {
   for (const link of root.querySelectorAll("a")) {
-    const url = safeUrl(link.getAttribute("href") ?? "");
+    const url = link.hasAttribute("href") && safeUrl(link.getAttribute("href"));
     if (!url) {
       link.replaceWith(...link.childNodes);
       continue;

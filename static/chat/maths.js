@@ -11,11 +11,12 @@ export function typeset(elements) {
     const html = globalThis.katex.renderToString(source, { ...OPTIONS, displayMode: element.classList.contains("block") });
     const fragment = globalThis.DOMPurify.sanitize(html, {
       USE_PROFILES: { mathMl: true, html: true },
-      ADD_TAGS: ["semantics"],
+      ADD_TAGS: ["semantics", "annotation"],
       FORBID_ATTR: ["style", "href", "src"],
       RETURN_DOM_FRAGMENT: true,
     });
     for (const note of fragment.querySelectorAll("annotation")) note.remove();
+    if (element.classList.contains("block")) element.tabIndex = 0; // a long one scrolls
     element.replaceChildren(fragment);
   }
 }

@@ -32,25 +32,26 @@ export class MessageView {
     this.view = new MarkdownView(this.body, { decorate: (nodes) => addChips(nodes, this.message.citations) });
   }
 
-  update(message, { turn, siblings, shown }) {
+  /** `shown` is the part of the text let in so far; while `isWriting`, nothing can be done with it yet. */
+  update(message, { turn, siblings, shown, isWriting }) {
     this.message = message;
-    const isStreaming = message.state === "streaming";
-    this.element.dataset.state = message.state;
-    if (!this.isEditing) this.showText(shown ?? message.text, isStreaming);
-    this.showProgress(isStreaming && turn ? progressText(turn) : "", isStreaming && Boolean(message.text));
-    const key = JSON.stringify([message.state, message.outcome, message.feedback, message.receipt, message.citations, siblings, message.error, isStreaming && !message.text, this.isEditing]);
+    this.isWriting = isWriting;
+    this.element.dataset.state = isWriting ? "streaming" : message.state;
+    if (!this.isEditing) this.showText(shown, isWriting);
+    this.showProgress(isWriting && turn ? progressText(turn) : "", isWriting && Boolean(shown));
+    const key = JSON.stringify([message.state, message.outcome, message.feedback, message.receipt, message.citations, siblings, message.error, isWriting, this.isEditing]);
     if (key === this.extraKey) return;
     this.extraKey = key;
     this.extra.replaceChildren(...(this.isEditing ? [] : this.role(siblings)).filter(Boolean));
   }
 
-  showText(text, isStreaming) {
+  showText(text, isWriting) {
     if (this.message.role === "user") {
       if (this.body.textContent !== text) this.body.textContent = text;
       return;
     }
     const stamp = (this.message.citations ?? []).map((citation) => citation.number + citation.url).join();
-    this.view.show(text, { isWhole: !isStreaming, stamp });
+    this.view.show(text, { isWhole: !isWriting, stamp });
   }
 
   showProgress(text, hasText) {
@@ -67,7 +68,7 @@ export class MessageView {
 
   userExtra(siblings) {
     const { message } = this;
-    if (message.state === "sending") return [h("p", { class: "note", text: t("sending") })];
+    if (message.state === "sending") return [];
     if (message.state === "unsent") {
       return [this.notice("danger", message.error || t("unsent"), h("button", { type: "button", class: "button quiet small", text: t("retry"), on: { click: () => this.actions.resend(message) } }))];
     }
@@ -76,7 +77,7 @@ export class MessageView {
 
   answerExtra(siblings) {
     const { message } = this;
-    if (message.state === "streaming") return [];
+    if (this.isWriting) return [];
     const parts = [];
     if (message.citations?.length && message.state !== "retracted") parts.push(sourceList(message.citations));
     if (message.state === "stopped") parts.push(h("p", { class: "note", text: t("stopped") }));

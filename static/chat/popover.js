@@ -35,7 +35,7 @@ export function openPopover(anchor, content, { role = "dialog", label } = {}) {
 
 function place(card, target) {
   const gap = 8;
-  const { width, height } = card.getBoundingClientRect();
+  const { offsetWidth: width, offsetHeight: height } = card; // untouched by the opening animation
   const left = Math.min(Math.max(gap, target.left + target.width / 2 - width / 2), innerWidth - width - gap);
   const above = target.top - height - gap;
   card.style.left = `${left}px`;

@@ -9,11 +9,11 @@ const TIERS = { exact: "rExact", flight: "rFlight" };
 const isCached = (receipt) => receipt.cache?.tier in TIERS;
 
 function line(receipt) {
-  const parts = [];
-  if (receipt.total_ms !== undefined && receipt.total_ms !== null) parts.push(duration(receipt.total_ms / 1000));
-  if (isCached(receipt)) parts.push(t("fromCache"));
-  else if (receipt.model) parts.push(receipt.model);
-  return parts.join(" · ");
+  const isTimed = receipt.total_ms !== undefined && receipt.total_ms !== null;
+  const parts = [isTimed && h("span", { text: duration(receipt.total_ms / 1000) })];
+  if (isCached(receipt)) parts.push(h("span", { text: t("fromCache") }));
+  else if (receipt.model) parts.push(h("span", { class: "model", text: receipt.model }));
+  return parts.filter(Boolean);
 }
 
 function cacheText({ cache }) {
@@ -37,9 +37,9 @@ function rows(receipt) {
 }
 
 export function receiptButton(receipt) {
-  const text = line(receipt);
-  if (!text) return null;
-  const button = h("button", { type: "button", class: "receipt", "aria-haspopup": "dialog", title: t("receipt") }, isCached(receipt) && icon("bolt"), h("span", { text }));
+  const parts = line(receipt);
+  if (!parts.length) return null;
+  const button = h("button", { type: "button", class: "receipt", "aria-haspopup": "dialog", title: t("receipt") }, isCached(receipt) && icon("bolt"), parts);
   button.addEventListener("click", () => {
     const list = h("dl", { "data-tier": receipt.cache?.tier ?? "none" }, rows(receipt).map(([name, value]) => [h("dt", { text: name }), h("dd", { text: value })]));
     openPopover(button, [h("strong", { text: t("receipt") }), list], { label: t("receipt") });

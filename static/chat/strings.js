@@ -17,7 +17,7 @@ const english = {
   you: "You",
   assistant: "Assistant",
   latest: "To the latest message",
-  ready: "Answers come from this site's own articles",
+  ready: "Answers with sources",
   connecting: "Connecting…",
   reconnecting: "Connection lost. Reconnecting…",
   offline: "You are offline. What you send waits here until you are back.",
@@ -90,6 +90,7 @@ const english = {
   announceStop: "The answer was stopped.",
   history: "Conversations",
   searchHistory: "Search conversations",
+  search: "Search",
   noHistory: "Your conversations will be listed here.",
   noMatch: "No conversation matches.",
   untitled: "Untitled conversation",
@@ -106,7 +107,7 @@ const english = {
   openHistory: "Show conversations",
   closeHistory: "Hide conversations",
   account: "Account",
-  signIn: "Sign in to keep your conversations",
+  signIn: "Sign in",
   tooLong: "That is too long to send ({length} of {most} characters).",
   error_rate_limited: "That was a lot at once. Please wait {wait}.",
   error_overloaded: "Everything is busy. Please try again in {wait}.",
@@ -114,6 +115,10 @@ const english = {
   error_not_found: "This conversation no longer exists.",
   error_forbidden: "You may not do that.",
   error_other: "That did not work. Please try again.",
+  seconds: "{n} s",
+  minutes: "{n} min",
+  hours: "{n} h",
+  days: "{n} d",
   handoffFailed: "That could not be sent. Please try again.",
 };
 
@@ -144,13 +149,11 @@ export function t(key, values = {}) {
   return (words[key] ?? english[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 }
 
-/** 0.43 → "0.4 s", 95 → "1 min 35 s", 7200 → "2 h", in the reader's language. */
+/** 0.43 → "0.4 s", 95 → "2 min", 7200 → "2 h", in the reader's language. */
 export function duration(seconds) {
-  const unit = (value, name, digits = 0) =>
-    new Intl.NumberFormat(current, { style: "unit", unit: name, unitDisplay: "short", maximumFractionDigits: digits }).format(value);
-  if (seconds < 10) return unit(seconds, "second", seconds < 0.095 ? 2 : 1);
-  if (seconds < 60) return unit(seconds, "second");
-  if (seconds < 3600) return unit(Math.round(seconds / 60), "minute");
-  if (seconds < 86400) return unit(Math.round(seconds / 3600), "hour");
-  return unit(Math.round(seconds / 86400), "day");
+  const number = (value, digits = 0) => new Intl.NumberFormat(current, { maximumFractionDigits: digits }).format(value);
+  if (seconds < 60) return t("seconds", { n: number(seconds, seconds < 0.095 ? 2 : seconds < 10 ? 1 : 0) });
+  if (seconds < 3600) return t("minutes", { n: number(seconds / 60) });
+  if (seconds < 86400) return t("hours", { n: number(seconds / 3600) });
+  return t("days", { n: number(seconds / 86400) });
 }

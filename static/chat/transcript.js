@@ -58,7 +58,9 @@ export class Transcript {
     }
     if (this.list.children[index] !== view.element) this.list.insertBefore(view.element, this.list.children[index] ?? null);
     const { turn } = this.store;
-    view.update(message, { turn: turn?.answer === message.id ? turn : null, siblings: this.store.siblings(message), shown: this.reveal(message) });
+    const shown = this.reveal(message);
+    const isWriting = message.state === "streaming" || shown.length < message.text.length;
+    view.update(message, { turn: turn?.answer === message.id ? turn : null, siblings: this.store.siblings(message), shown, isWriting });
   }
 
   /** Sentences arrive whole; they are let in over a few frames so that the text flows. */
