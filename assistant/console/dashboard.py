@@ -140,7 +140,7 @@ def charts() -> list[Chart]:
 def context(request: HttpRequest, base: dict[str, Any]) -> dict[str, Any]:
     """Unfold's hook: what the first page's template gets. Without the right to read, an empty welcome."""
     base["title"] = _("Overview")
-    base["may_see_figures"] = request.user.has_perm(PERMISSION)  # type: ignore[union-attr]
+    base["may_see_figures"] = request.user.has_perm(PERMISSION)
     if not base["may_see_figures"]:
         return base
     form = PeriodForm(request.GET)

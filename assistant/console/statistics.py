@@ -99,7 +99,7 @@ def _messages(since: date, until: date, site_id: int | None) -> QuerySet[Message
     return messages if site_id is None else messages.filter(conversation__site_id=site_id)
 
 
-def _counts(messages: QuerySet[Message]) -> Iterable[dict[str, Any]]:
+def _counts(messages: QuerySet[Message]) -> Any:
     answer = Q(role=Message.Role.ASSISTANT)
     hit = answer & (Q(receipt__cache__tier="exact") | Q(receipt__cache__tier="flight"))
     rows = messages.annotate(day=TruncDate("created_at")).values("day")
@@ -143,7 +143,7 @@ def _total(since: date, days: list[Day], timings: Iterable[Timings]) -> Day:
     return Day(since, **sums, **_summary(list(timings)))
 
 
-def _summary(timings: list[Timings]) -> dict[str, float | None]:
+def _summary(timings: list[Timings]) -> dict[str, Any]:
     ttft = sorted(value for part in timings for value in part["ttft"])
     speed = sorted(value for part in timings for value in part["speed"])
     return {

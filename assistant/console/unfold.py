@@ -16,7 +16,7 @@ from django.urls import reverse_lazy
 from django.utils.translation import gettext_lazy as _
 
 
-def environment(request: HttpRequest) -> list[str]:
+def environment(request: HttpRequest) -> list[Any]:
     """The label beside the name: which of several consoles this is, and whether it shows error details."""
     if settings.DEBUG:
         return [_("debug"), "danger"]
@@ -24,7 +24,7 @@ def environment(request: HttpRequest) -> list[str]:
 
 
 def _may(permission: str) -> Callable[[HttpRequest], bool]:
-    return lambda request: request.user.has_perm(permission)  # type: ignore[union-attr]
+    return lambda request: request.user.has_perm(permission)
 
 
 def _item(title: Any, icon: str, model: str) -> dict[str, Any]:

@@ -54,3 +54,8 @@ def check(*, max_age_s: float) -> Health:
         return Health(True, age_s, "The canary waits for a job that is making progress.")
     seen = "never sang" if age_s is None else f"sang {age_s:.0f} s ago"
     return Health(False, age_s, f"The canary {seen}, more than {max_age_s:.0f} s: restart the worker.")
+
+
+def is_canary_silent(*, max_age_s: float = 60.0) -> bool:
+    """What the supervisor asks before it restarts the worker."""
+    return not check(max_age_s=max_age_s).is_alive

@@ -88,7 +88,9 @@ def known_models() -> list[str]:
     """The models that answered so far; looked up once in five minutes, for it reads every receipt."""
     found: list[str] | None = cache.get("console:models")
     if found is None:
-        named = Message.objects.annotate(model=KT("receipt__model")).exclude(model=None).order_by("model")
+        named = (
+            Message.objects.annotate(model=KT("receipt__model")).filter(model__isnull=False).order_by("model")
+        )
         found = list(named.values_list("model", flat=True).distinct())
         cache.set("console:models", found, 300)
     return found
@@ -218,7 +220,7 @@ class ConversationAdmin(StaffAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         given = {name: request.GET[name] for name in selection.FILTERS if request.GET.get(name)}
-        may_export = request.user.has_perm(EXPORT)  # type: ignore[union-attr]
+        may_export = request.user.has_perm(EXPORT)
         context = {"export_parameters": given, "may_export": may_export}
         return super().changelist_view(request, (extra_context or {}) | context)
 
@@ -237,5 +239,5 @@ class ConversationAdmin(StaffAdmin):
         return {
             "conversation": conversation,
             "transcript": transcripts.read(conversation, leaf_id=leaf_id),
-            "may_retract": request.user.has_perm(RETRACT),  # type: ignore[union-attr]
+            "may_retract": request.user.has_perm(RETRACT),
         }

@@ -50,7 +50,7 @@ class CollectionAdmin(StaffAdmin):
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        context["may_upload"] = request.user.has_perm(BRING)  # type: ignore[union-attr]
+        context["may_upload"] = request.user.has_perm(BRING)
         context["suffixes"] = ".md,.markdown,.rst,.txt,.html,.htm,.pdf,.docx"
         return super().render_change_form(request, context, *args, **kwargs)
 

@@ -85,7 +85,7 @@ class PolicyAdmin(StaffAdmin):
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """A new version begins as a copy of the one named in the address, or as all the defaults."""
-        source = Policy.objects.filter(pk=request.GET.get("from") or None).first()
+        source = Policy.objects.filter(pk=request.GET.get("from") or 0).first()
         if source is None:
             return {"rules": as_text(Rules().model_dump(mode="json"))}
         return {"site": source.site, "scenario": source.scenario, "rules": as_text(source.rules)}

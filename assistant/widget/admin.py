@@ -118,7 +118,7 @@ class SiteAdmin(StaffAdmin):
         if site is not None:
             base_url = request.build_absolute_uri("/").rstrip("/")
             context["snippet"] = services.embed_snippet(site, base_url=settings.PUBLIC_URL or base_url)
-            context["may_rotate"] = request.user.has_perm(ROTATE)  # type: ignore[union-attr]
+            context["may_rotate"] = request.user.has_perm(ROTATE)
         return super().render_change_form(request, context, *args, **kwargs)
 
     def rotate_view(self, request: HttpRequest, site_id: str) -> HttpResponse:
