@@ -29,6 +29,10 @@ class TransformersRunner:
     def forget(self, sequence: Sequence) -> None:
         self._caches.pop(sequence.request.id, None)
 
+    @property
+    def num_caches(self) -> int:
+        return len(self._caches)
+
     def _advance(self, chunk: Chunk) -> torch.Tensor:
         """Logits fp32 [V] after the chunk's last token."""
         sequence = chunk.sequence

@@ -42,8 +42,6 @@ class PackedLinear:
     weight  bf16  [N, K]                the same values, rounded to bf16; used above `max_packed_rows`
     """
 
-    max_packed_rows = DECODE_ROWS
-
     def __init__(
         self,
         packed: torch.Tensor,
@@ -52,6 +50,7 @@ class PackedLinear:
         bias: torch.Tensor | None = None,
     ) -> None:
         self.packed, self.scales, self.weight = packed, scales, weight
+        self.max_packed_rows = DECODE_ROWS
         self.group_size = weight.shape[1] // scales.shape[0]
         self.bias = None if bias is None else bias.to(weight.dtype)
 

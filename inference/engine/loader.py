@@ -114,7 +114,11 @@ def _head(checkpoint: Checkpoint, embedding: torch.Tensor, config: EngineConfig)
 
 def _choose_kernel(layers: list[Layer]) -> None:
     """Measure once, on the largest matrix, from how many rows on bf16 is faster than int4."""
-    linear = layers[0].gate_up
-    if isinstance(linear, PackedLinear):
-        PackedLinear.max_packed_rows = measure_packed_rows(linear)
-        log.info("int4 up to %d rows, bf16 beyond", PackedLinear.max_packed_rows)
+    if not isinstance(layers[0].gate_up, PackedLinear):
+        return
+    num_rows = measure_packed_rows(layers[0].gate_up)
+    log.info("int4 up to %d rows, bf16 beyond", num_rows)
+    for layer in layers:
+        for linear in (layer.qkv, layer.output, layer.gate_up, layer.down):
+            assert isinstance(linear, PackedLinear)
+            linear.max_packed_rows = num_rows
