@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 from django.db.models import F, QuerySet
 from django.utils.text import slugify
 
 from assistant.knowledge.errors import RefusedSource
 from assistant.knowledge.models import Article, Collection
 from assistant.widget.models import Site
+
+_only: ContextVar[Collection | None] = ContextVar("only_collection", default=None)
 
 
 def collection_named(*, name: str) -> Collection:
@@ -29,7 +35,19 @@ def attach(*, collection: Collection, site_slug: str) -> Site:
     return site
 
 
+@contextmanager
+def only(collection: Collection) -> Iterator[None]:
+    """Within this context, and tasks and threads begun in it, every site answers from this collection alone."""
+    token = _only.set(collection)
+    try:
+        yield
+    finally:
+        _only.reset(token)
+
+
 def collections_of(site: Site) -> list[Collection]:
+    if (chosen := _only.get()) is not None:
+        return [chosen]
     return list(site.collections.order_by("pk"))
 
 
