@@ -37,7 +37,7 @@ def attach(*, collection: Collection, site_slug: str) -> Site:
 
 @contextmanager
 def only(collection: Collection) -> Iterator[None]:
-    """Within this context, and tasks and threads begun in it, every site answers from this collection alone."""
+    """Within this context, and tasks and threads begun in it, every site has this collection alone."""
     token = _only.set(collection)
     try:
         yield

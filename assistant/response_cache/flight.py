@@ -29,6 +29,7 @@ from redis.exceptions import RedisError
 
 from assistant.redis import get_async_redis
 from assistant.response_cache import metrics
+from assistant.response_cache.bypass import is_left_aside
 from assistant.response_cache.entries import Answer, EntryInvalid, pack, unpack
 from assistant.response_cache.keys import Question, cache_key, fingerprint
 from assistant.response_cache.tails import read_along
@@ -233,7 +234,7 @@ class Follower:
 
 async def join(question: Question) -> Leader | Follower:
     """A seat in the flight of this question. Never raises: without Valkey everybody leads alone."""
-    if not question.is_cacheable:
+    if not question.is_cacheable or is_left_aside():
         return Leader(question)
     token = secrets.token_hex(8)
     try:

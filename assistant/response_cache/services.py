@@ -17,6 +17,7 @@ from django.apps import apps
 from django.core.cache import caches
 
 from assistant.response_cache import flight, metrics
+from assistant.response_cache.bypass import is_left_aside
 from assistant.response_cache.entries import Answer, EntryInvalid, pack, unpack
 from assistant.response_cache.keys import Question, branch_of, cache_key, fingerprint
 
@@ -41,7 +42,7 @@ class Hit:
 
 def lookup(question: Question) -> Hit | None:
     """The kept answer to this question, if it still stands. Never raises for a broken cache or entry."""
-    if not question.is_cacheable:
+    if not question.is_cacheable or is_left_aside():
         return None
     with metrics.LOOKUP_SECONDS.time():
         hit, result = _lookup(question)
@@ -72,7 +73,12 @@ def _lookup(question: Question) -> tuple[Hit | None, str]:
 def store(question: Question, answer: Answer) -> bool:
     """Keep a finished, cleared answer; says whether it was kept. Call it after the message was saved."""
     is_shared = not question.user_scope
-    if not question.is_cacheable or answer.outcome not in KEPT_OUTCOMES or not answer.text.strip():
+    if (
+        not question.is_cacheable
+        or is_left_aside()
+        or answer.outcome not in KEPT_OUTCOMES
+        or not answer.text.strip()
+    ):
         return False
     if is_shared and not answer.is_shareable:
         return False

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,9 +11,11 @@ from django.core.cache import caches
 from assistant.conversations.models import Message
 from assistant.redis import get_redis
 from assistant.response_cache import services
+from assistant.response_cache.bypass import left_aside
 from assistant.response_cache.entries import Answer
+from assistant.response_cache.flight import Leader
 from assistant.response_cache.keys import cache_key
-from tests.assistant.response_cache.conftest import question
+from tests.assistant.response_cache.conftest import answer, question
 from tests.support.valkey import ValkeyServer
 
 pytestmark = pytest.mark.usefixtures("valkey")
@@ -115,3 +118,12 @@ def test_a_stalled_valkey_costs_seconds_at_most(make_answer: MakeAnswer, valkey:
     started = time.monotonic()
     assert services.lookup(question()) is None
     assert time.monotonic() - started < 10
+
+
+async def test_a_measurement_leaves_the_cache_aside(valkey: ValkeyServer) -> None:
+    with left_aside():
+        assert await asyncio.to_thread(services.lookup, question()) is None
+        assert not services.store(question(), answer())
+        seats = [await asyncio.create_task(services.join(question())) for _ in range(2)]
+    assert all(isinstance(seat, Leader) for seat in seats)
+    assert get_redis().dbsize() == 0
