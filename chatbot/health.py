@@ -12,6 +12,9 @@ from redis import RedisError
 
 from assistant.redis import get_redis
 
+# Set by the web process when it was told to end: whoever routes requests should stop sending them here.
+is_draining = False
+
 
 def alive(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"status": "ok"})
@@ -19,7 +22,7 @@ def alive(request: HttpRequest) -> JsonResponse:
 
 def ready(request: HttpRequest) -> JsonResponse:
     """200 when database and Valkey answer; 503 names what does not."""
-    problems: dict[str, str] = {}
+    problems: dict[str, str] = {"web": "is shutting down"} if is_draining else {}
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")

@@ -7,24 +7,22 @@ from typing import TYPE_CHECKING
 
 from django.db.models import QuerySet
 
+from assistant.conversations.errors import NotFound
 from assistant.conversations.models import Conversation
 
 if TYPE_CHECKING:
     from assistant.accounts.principals import Principal
 
 
-class NotFound(Exception):
-    """There is no such thing, or it is somebody else's: the answer is the same."""
-
-
 def visible_conversations(principal: Principal) -> QuerySet[Conversation]:
     """The conversations of this principal, and nobody else's. Staff look through the console instead."""
     everything = Conversation.objects.select_related("site")
     if principal.kind == "user":
-        return everything.filter(user=principal.id)
+        return everything.filter(user_id=int(principal.id))
+    assert principal.site_id is not None, "visitors and keys belong to one site"
     if principal.kind == "visitor":
-        return everything.filter(visitor=principal.id, site=principal.site_id)
-    return everything.filter(api_key=principal.id, site=principal.site_id)
+        return everything.filter(visitor_id=principal.id, site_id=principal.site_id)
+    return everything.filter(api_key_id=int(principal.id), site_id=principal.site_id)
 
 
 def find_conversation(principal: Principal, conversation_id: uuid.UUID | str) -> Conversation:

@@ -20,5 +20,7 @@ _threads = ThreadPoolExecutor(NUM_THREADS, thread_name_prefix="database")
 
 async def in_database(function: Callable[..., T], /, *args: Any, **kwargs: Any) -> T:
     """Run a synchronous service that touches the database."""
-    hop = database_sync_to_async(partial(function, *args, **kwargs), thread_sensitive=False, executor=_threads)
+    hop = database_sync_to_async(
+        partial(function, *args, **kwargs), thread_sensitive=False, executor=_threads
+    )
     return await hop()

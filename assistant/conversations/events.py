@@ -19,7 +19,7 @@ from typing import Any
 from channels.layers import get_channel_layer
 from redis import RedisError
 
-from assistant.redis import get_async_redis
+from assistant.redis import get_async_redis, get_redis
 
 KEPT_EPOCHS = 4
 KEPT_S = 24 * 3600
@@ -71,7 +71,8 @@ class Event:
 
 
 # KEYS[1] the stream; ARGV: epoch, first seq (0: after the last one of this epoch), seconds, bodies…
-_APPEND = """
+_APPEND = (
+    """
 local epoch, seq = tonumber(ARGV[1]), tonumber(ARGV[2])
 local last_epoch, last_seq = 0, 0
 local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
@@ -97,12 +98,15 @@ for i = 4, #ARGV do
   seq = seq + 1
 end
 if tonumber(ARGV[2]) == 1 then
-  local oldest = epoch - """ + str(KEPT_EPOCHS) + """
+  local oldest = epoch - """
+    + str(KEPT_EPOCHS)
+    + """
   if oldest > 0 then redis.call('XTRIM', KEYS[1], 'MINID', oldest .. '-0') end
 end
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 return seq - 1
 """
+)
 
 
 async def append(conversation_id: str, cursor: Cursor, bodies: Sequence[dict[str, Any]]) -> None:
@@ -120,7 +124,7 @@ async def _append(conversation_id: str, epoch: int, seq: int, bodies: Sequence[d
     packed = [json.dumps(body, ensure_ascii=False, separators=(",", ":")) for body in bodies]
     async with _guarded():
         last = await get_async_redis().eval(  # type: ignore[misc]
-            _APPEND, 1, key_of(conversation_id), epoch, seq, KEPT_S, *packed
+            _APPEND, 1, key_of(conversation_id), str(epoch), str(seq), str(KEPT_S), *packed
         )
     await wake(conversation_id)
     return int(last)
@@ -137,16 +141,16 @@ async def read(conversation_id: str, cursor: Cursor, *, limit: int = MAX_READ) -
     return False, events[:limit]
 
 
-async def forget(conversation_id: str) -> None:
-    """Delete the log of a conversation that is deleted. Raises LogUnavailable."""
-    async with _guarded():
-        await get_async_redis().delete(key_of(conversation_id))
+def forget(conversation_id: str) -> None:
+    """Delete the log of a deleted conversation; from threads. Without Valkey it expires by itself."""
+    with contextlib.suppress(RedisError):
+        get_redis().delete(key_of(conversation_id))
 
 
 async def ping() -> bool:
     try:
         async with _guarded():
-            await get_async_redis().ping()  # type: ignore[misc]
+            await get_async_redis().ping()
     except LogUnavailable:
         return False
     return True

@@ -21,8 +21,10 @@ def seal(values: Mapping[str, str]) -> bytes | None:
 
 def values_of(conversation_id: uuid.UUID | str) -> dict[str, str]:
     """Placeholder to value, of all messages of a conversation. What cannot be opened stays a placeholder."""
-    rows = Message.objects.filter(conversation=conversation_id, private__isnull=False).order_by("created_at")
-    return open_all(rows.values_list("private", flat=True))
+    rows = Message.objects.filter(conversation_id=conversation_id, private__isnull=False).order_by(
+        "created_at"
+    )
+    return open_all(rows.order_by("created_at").values_list("private", flat=True))
 
 
 def open_all(sealed: Any) -> dict[str, str]:

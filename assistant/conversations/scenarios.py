@@ -84,7 +84,8 @@ class Prepared:
 
 
 class Scenario(Protocol):
-    """`name` is what Site.scenario and Conversation.scenario hold; `prompt_version` changes with its words."""
+    """`name` is what Site.scenario and Conversation.scenario hold; `prompt_version` changes with the
+    words of its prompt."""
 
     name: str
     prompt_version: str

@@ -39,7 +39,7 @@ class Snapshot:
 
 def standing(conversation_id: uuid.UUID | str) -> Standing:
     epoch = Conversation.objects.values_list("epoch", flat=True).filter(pk=conversation_id).first() or 0
-    turn = Turn.objects.filter(conversation=conversation_id, epoch=epoch).first() if epoch else None
+    turn = Turn.objects.filter(conversation_id=conversation_id, epoch=epoch).first() if epoch else None
     return _standing(epoch, turn)
 
 
