@@ -77,12 +77,10 @@ class App {
     this.transcript = new Transcript({ store: this.store, actions, welcome: () => this.welcome() });
     this.composer = new Composer({ storage: session.tab, onSend: actions.ask, onStop: () => session.stop() });
     this.banner = h("div", { class: "banner", role: "status", hidden: true });
+    if (config.isPage) ({ History: this.History } = await import("./history.js"));
     const main = h("main", { class: "chat" }, this.header(), this.banner, this.transcript.element, this.composer.element, this.announcer.element);
     root.replaceChildren(main);
-    if (config.isPage) {
-      const { History } = await import("./history.js");
-      this.history = new History({ session, config, root, main });
-    }
+    if (config.isPage) this.history = new this.History({ session, config, root, main });
   }
 
   header() {
@@ -90,7 +88,7 @@ class App {
     this.status = status;
     const initial = [...(config.name || "P")][0].toUpperCase();
     return h("header", { class: "chat-header" },
-      config.isPage && iconButton("menu", t("openHistory"), () => this.history.toggle(), { class: "icon-button menu-button", "aria-expanded": "false" }),
+      config.isPage && this.History.button(() => this.history.toggle()),
       h("span", { class: "avatar", "aria-hidden": "true", text: initial }),
       h("div", { class: "who" }, h("h1", { text: config.name }), status),
       iconButton("person", t("person"), () => this.handoff()),

@@ -1,6 +1,9 @@
 // Colours code, by a language module fetched the first time it is met.
 
 import hljs from "../vendor/highlight.js-11.12.0/core.min.js";
+import { addStyle } from "./dom.js";
+
+addStyle("code.css");
 
 const MODULES = new Set("bash cpp csharp css diff dockerfile go ini java javascript json nginx php python rust shell sql typescript xml yaml".split(" "));
 const ALIASES = {

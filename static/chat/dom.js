@@ -3,7 +3,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
-const PATHS = {
+export const PATHS = {
   chat: "M4 5.5A2.5 2.5 0 0 1 6.5 3h11A2.5 2.5 0 0 1 20 5.5v8a2.5 2.5 0 0 1-2.5 2.5H11l-4.6 4.2c-.5.4-1.4.1-1.4-.6V16A2.5 2.5 0 0 1 4 13.7z",
   close: "M6 6l12 12M18 6 6 18",
   send: "M12 19V5m0 0-6 6m6-6 6 6",
@@ -18,10 +18,6 @@ const PATHS = {
   right: "M9 5l7 7-7 7",
   plus: "M12 5v14M5 12h14",
   person: "M12 12a4 4 0 1 0 0-8 4 4 0 0 0 0 8zM4.5 20.5c1-4 4-5.5 7.5-5.5s6.5 1.5 7.5 5.5",
-  search: "M11 18a7 7 0 1 0 0-14 7 7 0 0 0 0 14zM16 16l4.5 4.5",
-  menu: "M4 7h16M4 12h16M4 17h10",
-  trash: "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13",
-  download: "M12 4v11m0 0-4.5-4.500M12 15l4.5-4.500M5 20h14",
   bolt: "M13 3 5 14h6l-1 7 8-11h-6z",
   article: "M6 3h9l4 4v14H6zM9 11h7M9 15h7",
   arrow: "M12 5v14m0 0 6-6m-6 6-6-6",
@@ -80,4 +76,9 @@ export function safeUrl(value) {
   } catch {
     return null;
   }
+}
+
+/** Fetches a style sheet that lies beside this module; resolves when it applies. */
+export function addStyle(name) {
+  return new Promise((resolve) => document.head.append(h("link", { rel: "stylesheet", href: new URL(name, import.meta.url).href, on: { load: resolve, error: resolve } })));
 }

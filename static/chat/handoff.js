@@ -1,7 +1,9 @@
 // "Talk to a person": an address, and the conversation goes to the people behind the site.
 
+import "./details.js"; // its styles
 import { h } from "./dom.js";
 import { t } from "./strings.js";
+import "./strings.more.js";
 
 export function handoffForm({ onSend }) {
   const field = h("input", { type: "email", name: "email", required: true, maxlength: "254", autocomplete: "email", placeholder: "name@example.com", id: "handoff-email" });

@@ -1,10 +1,19 @@
 // The list of one's own conversations beside the chat page: search, open, rename, export, delete.
 
-import { h, icon, iconButton } from "./dom.js";
+import "./details.js"; // its styles
+import { h, icon, iconButton, PATHS } from "./dom.js";
 import { closePopover, openPopover } from "./popover.js";
 import { locale, t } from "./strings.js";
+import "./strings.more.js";
 
 const DAY_MS = 86_400_000;
+
+Object.assign(PATHS, {
+  search: "M11 18a7 7 0 1 0 0-14 7 7 0 0 0 0 14zM16 16l4.5 4.5",
+  menu: "M4 7h16M4 12h16M4 17h10",
+  trash: "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13",
+  download: "M12 4v11m0 0-4.5-4.500M12 15l4.5-4.500M5 20h14",
+});
 
 export class History {
   constructor({ session, config, root, main }) {
@@ -33,6 +42,11 @@ export class History {
     session.addEventListener("conversation", (event) => this.address(event.detail));
     addEventListener("popstate", () => this.session.open(this.fromAddress()));
     this.load();
+  }
+
+  /** The button in the chat's header that opens the drawer on a phone. */
+  static button(onClick) {
+    return iconButton("menu", t("openHistory"), onClick, { class: "icon-button menu-button", "aria-expanded": "false", "aria-controls": "history" });
   }
 
   foot() {

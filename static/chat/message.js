@@ -3,11 +3,7 @@
 import { addChips, sourceList } from "./citations.js";
 import { h, icon, iconButton } from "./dom.js";
 import { MarkdownView } from "./markdown.js";
-import { closePopover, openPopover } from "./popover.js";
-import { receiptButton } from "./receipt.js";
 import { duration, t } from "./strings.js";
-
-const REASONS = ["reasonWrong", "reasonMissing", "reasonSource", "reasonUnclear"];
 
 export function progressText(turn) {
   if (!turn) return t("thinking");
@@ -16,6 +12,26 @@ export function progressText(turn) {
     return wait ? t("queuedWait", { place: turn.place, wait: duration(Math.max(1, Math.round(wait))) }) : t("queuedPlace", { place: turn.place });
   }
   return t({ queued: "queued", screening: "screening", searching: "searching", generating: "generating" }[turn.state] ?? "thinking");
+}
+
+const CACHED = new Set(["exact", "flight"]);
+
+const isCached = (receipt) => CACHED.has(receipt.cache?.tier);
+
+function line(receipt) {
+  const isTimed = receipt.total_ms !== undefined && receipt.total_ms !== null;
+  const parts = [isTimed && h("span", { text: duration(receipt.total_ms / 1000) })];
+  if (isCached(receipt)) parts.push(h("span", { text: t("fromCache") }));
+  else if (receipt.model) parts.push(h("span", { class: "model", text: receipt.model }));
+  return parts.filter(Boolean);
+}
+
+function receiptButton(receipt) {
+  const parts = line(receipt);
+  if (!parts.length) return null;
+  const button = h("button", { type: "button", class: "receipt", "aria-haspopup": "dialog", title: t("receipt") }, isCached(receipt) && icon("bolt"), parts);
+  button.addEventListener("click", async () => (await import("./details.js")).showReceipt(button, receipt));
+  return button;
 }
 
 export class MessageView {
@@ -125,52 +141,30 @@ export class MessageView {
       step("left", t("previous"), -1), h("span", { text: `${index + 1}/${siblings.length}` }), step("right", t("next"), 1));
   }
 
-  rate(value, button) {
+  async rate(value, button) {
     const { message } = this;
     const chosen = message.feedback === value ? 0 : value;
     this.actions.feedback(message, chosen, "");
-    if (chosen === -1) this.askReason(this.element.querySelectorAll(".thumb")[1] ?? button);
-  }
-
-  askReason(anchor) {
-    const other = h("textarea", { rows: "2", maxlength: "400", placeholder: t("reasonOther"), "aria-label": t("reasonOther") });
-    const choices = REASONS.map((key) => h("label", { class: "choice" }, h("input", { type: "radio", name: "reason", value: key }), h("span", { text: t(key) })));
-    const form = h("form", { class: "reasons" }, h("strong", { text: t("whatWrong") }), choices, other, h("button", { class: "button small", text: t("submit") }));
-    form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      const key = new FormData(form).get("reason");
-      this.actions.feedback(this.message, -1, [key && t(key), other.value.trim()].filter(Boolean).join(": "));
-      closePopover();
+    if (chosen !== -1) return;
+    const { askReason } = await import("./details.js");
+    askReason(this.element.querySelectorAll(".thumb")[1] ?? button, (reason) => {
+      this.actions.feedback(this.message, -1, reason);
       this.actions.announce(t("thanks"));
     });
-    openPopover(anchor, form, { label: t("whatWrong") });
   }
 
-  edit() {
+  async edit() {
+    const { editor } = await import("./details.js");
     this.isEditing = true;
-    const field = h("textarea", { rows: "3", "aria-label": t("editLabel"), dir: "auto" });
-    field.value = this.message.text;
-    const done = (isSaved) => {
-      const text = field.value.trim();
+    const done = (text) => {
       this.isEditing = false;
       this.body.replaceChildren();
       this.extraKey = null;
-      if (isSaved && text) this.actions.edit(this.message, text);
+      if (text) this.actions.edit(this.message, text);
       this.actions.refresh();
-      this.element.querySelector(".tools button")?.focus();
+      requestAnimationFrame(() => this.element.querySelector(".tools button")?.focus());
     };
-    field.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") done(false);
-      else if (event.key === "Enter" && !event.shiftKey && !event.isComposing) done(true);
-      else return;
-      event.preventDefault();
-      event.stopPropagation();
-    });
-    this.body.replaceChildren(h("div", { class: "editor" }, field, h("div", { class: "row" },
-      h("button", { type: "button", class: "button quiet small", text: t("cancel"), on: { click: () => done(false) } }),
-      h("button", { type: "button", class: "button small", text: t("save"), on: { click: () => done(true) } }))));
     this.extra.replaceChildren();
-    field.focus();
-    field.setSelectionRange(field.value.length, field.value.length);
+    editor(this.body, this.message.text, done);
   }
 }

@@ -40,11 +40,8 @@ export class Session extends EventTarget {
     this.dispatchEvent(new CustomEvent(name, { detail }));
   }
 
-  get starters() {
-    return this.welcomed?.starters?.length ? this.welcomed.starters : inLanguage(this.config.starters) ?? [];
-  }
-
   async start() {
+    this.starters = inLanguage(this.config.starters) ?? [];
     await this.identity.claim();
     this.showOutbox();
     if (!this.store.conversation) this.store.isLoaded = true;
@@ -59,6 +56,7 @@ export class Session extends EventTarget {
 
   async hello({ fresh }) {
     const { cursor, conversation, isLoaded } = this.store;
+    this.isGreeted = false;
     return {
       type: "hello",
       conversation,
@@ -74,7 +72,7 @@ export class Session extends EventTarget {
   receive(frame) {
     if (frame.type === "welcome") this.welcome(frame);
     else if (frame.type === "error") this.refuse(frame);
-    else if (frame.type === "handoff") this.settleHandoff(frame);
+    else if (frame.type === "handed_over") this.settleHandoff(frame);
     else if (frame.type !== "pong") this.event(frame);
   }
 
@@ -84,9 +82,10 @@ export class Session extends EventTarget {
       this.remember();
     }
     if (!this.store.cursor) this.store.cursor = frame.cursor ?? null;
-    this.welcomed = frame;
+    if (frame.starters?.length) this.starters = frame.starters;
     this.numGaps = frame.status === "up_to_date" ? 0 : this.numGaps;
-    queueMicrotask(() => this.flushOutbox());
+    if (!this.isGreeted) queueMicrotask(() => this.flushOutbox());
+    this.isGreeted = true; // a second welcome on this socket names the conversation just begun
   }
 
   remember() {
@@ -131,7 +130,9 @@ export class Session extends EventTarget {
     const text = known ? t(`error_${frame.code}`, { wait }) : t("error_other");
     if (this.handoffs?.get(frame.client_id)) return this.settleHandoff({ ...frame, error: text });
     const isMine = frame.client_id && this.outbox.some((waiting) => waiting.client_id === frame.client_id);
-    if (isMine) {
+    if (isMine && frame.code === "unavailable") {
+      setTimeout(() => this.flushOutbox(), 1000 * (frame.retry_after_s ?? 5)); // nothing was kept: again
+    } else if (isMine) {
       this.confirm([frame.client_id]);
       this.store.failLocal(frame.client_id, text);
     } else if (frame.code === "not_found" && !this.store.messages.size) {

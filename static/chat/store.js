@@ -43,11 +43,14 @@ export class Store {
   /** "applied", "old" (seen before) or "gap" (an event is missing). */
   apply(frame) {
     if (frame.type === "snapshot") return this.load(frame);
-    if (frame.seq === undefined) return "old";
+    if (frame.seq === undefined) {
+      this.handle(frame); // said to this client alone
+      return "applied";
+    }
     const { cursor } = this;
     if (cursor && (frame.epoch < cursor.epoch || (frame.epoch === cursor.epoch && frame.seq <= cursor.seq))) return "old";
     const expected = cursor && frame.epoch === cursor.epoch ? cursor.seq + 1 : 1;
-    if (cursor && frame.seq !== expected) return "gap";
+    if (cursor && (frame.first_seq ?? frame.seq) !== expected) return "gap"; // deltas may come several in one
     this.cursor = { epoch: frame.epoch, seq: frame.seq };
     this.handle(frame);
     return "applied";
@@ -134,6 +137,10 @@ export class Store {
     if (this.turn?.answer === message.id && this.isAnswering) {
       this.turn = { ...this.turn, state: message.state === "complete" ? "done" : message.state };
     }
+  }
+
+  on_selected({ leaf }) {
+    if (this.messages.has(leaf)) this.leaf = leaf;
   }
 
   on_title({ title }) {

@@ -43,19 +43,8 @@ const english = {
   copyCode: "Copy code",
   good: "Good answer",
   bad: "Bad answer",
-  whatWrong: "What was wrong?",
-  reasonWrong: "Not correct",
-  reasonMissing: "Did not answer my question",
-  reasonSource: "Wrong source",
-  reasonUnclear: "Hard to understand",
-  reasonOther: "Tell us more (optional)",
-  submit: "Send feedback",
-  thanks: "Thank you for your feedback.",
   regenerate: "Answer again",
   edit: "Edit and ask again",
-  editLabel: "Edit your question",
-  save: "Ask again",
-  cancel: "Cancel",
   previous: "Previous version",
   next: "Next version",
   version: "Version {index} of {total}",
@@ -66,48 +55,8 @@ const english = {
   table: "Table",
   receipt: "How this answer was made",
   fromCache: "from cache",
-  rModel: "Model",
-  rCache: "Cache",
-  rAge: "{tier}, {age} old",
-  rNone: "made for you just now",
-  rExact: "asked before",
-  rFlight: "shared with someone asking now",
-  rFirst: "First words",
-  rTotal: "Complete",
-  rTokens: "Tokens",
-  rTokensValue: "{completion} written, {prompt} read",
-  rReused: "Reused",
-  rReusedValue: "{cached} of {prompt} tokens",
-  rSpeed: "Speed",
-  rSpeedValue: "{speed} tokens/s",
-  rPolicies: "Policies",
-  handoffTitle: "Talk to a person",
-  handoffText: "Leave your e-mail address. Someone gets this conversation and writes back to you.",
-  email: "E-mail address",
-  handoffSend: "Send the conversation",
-  handoffDone: "Sent. Someone will write to {email}.",
   answerDone: "Answer complete.",
   announceStop: "The answer was stopped.",
-  history: "Conversations",
-  searchHistory: "Search conversations",
-  search: "Search",
-  noHistory: "Your conversations will be listed here.",
-  noMatch: "No conversation matches.",
-  untitled: "Untitled conversation",
-  rename: "Rename",
-  remove: "Delete",
-  removeSure: "Delete this conversation for good?",
-  export: "Export",
-  today: "Today",
-  yesterday: "Yesterday",
-  week: "Last 7 days",
-  older: "Older",
-  more: "Show more",
-  options: "Options for {title}",
-  openHistory: "Show conversations",
-  closeHistory: "Hide conversations",
-  account: "Account",
-  signIn: "Sign in",
   tooLong: "That is too long to send ({length} of {most} characters).",
   error_rate_limited: "That was a lot at once. Please wait {wait}.",
   error_overloaded: "Everything is busy. Please try again in {wait}.",
@@ -126,6 +75,7 @@ export const LONGEST = 8000; // characters of one question
 
 let words = english;
 let current = "en";
+const learnt = [];
 
 export const locale = () => current;
 
@@ -142,7 +92,15 @@ export async function setLocale(name) {
   const module = LANGUAGES[language];
   words = module ? { ...english, ...(await import(module)).default } : english;
   current = module ? "zh-Hans" : "en";
+  for (const more of learnt) words = { ...words, ...more[language] };
   document.documentElement.lang = current;
+}
+
+/** Adds words: { en: {key: text}, zh: … }. */
+export function learn(more) {
+  learnt.push(more);
+  Object.assign(english, more.en);
+  words = { ...words, ...more[current.split("-")[0]] };
 }
 
 export function t(key, values = {}) {

@@ -3,13 +3,10 @@
 //   <script async src="https://help.example/widget.js"></script>
 //   <parley-chat site="demo"></parley-chat>
 //
-// or, from anywhere and before or after it has loaded:
+// or, before or after it has loaded: (window.parley = window.parley || []).push(["run", { site: "demo" }]);
 //
-//   (window.parley = window.parley || []).push(["run", { site: "demo", locale: "en" }]);
-//
-// The element's shadow DOM holds a launcher and a frame of the server's own origin. No token is ever in
-// an address; what the page tells the frame goes by postMessage, to and from that origin alone. It sets
-// no inline style and no markup string, so a strict CSP and Trusted Types on the page are fine.
+// A shadow DOM holds the launcher and a frame of the server's origin; they talk by postMessage with that
+// origin alone, never by the address. No inline style, no markup string: a strict CSP is fine.
 (() => {
   "use strict";
   if (customElements.get("parley-chat")) return;
@@ -53,7 +50,6 @@
     }
     @media (prefers-reduced-motion: reduce) { *, .panel { animation: none; transition: none; } }
     @media (forced-colors: active) { .launcher, .panel { border: 2px solid ButtonText; } }
-    @media print { .panel, .launcher { display: none; } }
   `;
 
   const listeners = new Map();
@@ -162,7 +158,7 @@
 
     look({ color, position }) {
       const paint = this.getAttribute("color") || color;
-      if (paint && CSS_COLOR.test(paint)) this.style.setProperty("--parley-color", paint);
+      if (paint) this.style.setProperty("--parley-color", paint);
       this.side = this.getAttribute("position") || position || this.side || "right";
       this.box.className = [this.side === "left" ? "left" : "right", this.isInline ? "inline" : "launched", this.isOpen ? "open" : ""].join(" ").trim();
       const scheme = this.getAttribute("color-scheme");
@@ -261,8 +257,6 @@
       }
     }
   }
-
-  const CSS_COLOR = /^(#[0-9a-f]{3,8}|[a-z]+|(rgb|hsl|oklch|oklab|lab|lch)\([\d\s.,%/a-z-]+\))$/i;
 
   const set = (name, value) => {
     if (value === undefined || value === null || value === false) current?.removeAttribute(name);
