@@ -12,6 +12,7 @@ import fnmatch
 import hashlib
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import zipfile
@@ -19,6 +20,8 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import IO
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from inference.serving.catalogue import Model, ModelError, ModelFile, Wheel
 
@@ -205,6 +208,7 @@ def fetch_from_hub(model: Model, file: ModelFile, target: Path, progress: Progre
     require_space(target.parent, file.size, f"to fetch {file.name}")
     scratch = target.parent / "hub"
     try:
+        require_hub()
         found = Path(hf_hub_download(model.hub, file.name, local_dir=scratch))
         verify(found, size=file.size, sha256=file.sha256, progress=progress)
         found.replace(target)
@@ -212,6 +216,17 @@ def fetch_from_hub(model: Model, file: ModelFile, target: Path, progress: Progre
         raise ModelError(f"The hub did not give {model.hub}/{file.name} either ({brief(error)}).") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def require_hub() -> None:
+    """Raises OSError at once when nothing listens; the hub's own client would try for half a minute."""
+    from huggingface_hub.constants import ENDPOINT
+
+    parts = urlsplit(ENDPOINT)
+    if parts.scheme in getproxies():
+        return
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    socket.create_connection((parts.hostname or "", port), timeout=5).close()
 
 
 def fetch_hub_folder(hub_id: str, models_dir: Path, progress: Progress) -> Path:
@@ -223,6 +238,7 @@ def fetch_hub_folder(hub_id: str, models_dir: Path, progress: Progress) -> Path:
     patterns = ["*.safetensors", "*.json", "*.jinja", "tokenizer.model"]
     progress("download", 0, 0)
     try:
+        require_hub()
         return Path(snapshot_download(hub_id, local_dir=target, allow_patterns=patterns))
     except (HfHubHTTPError, OSError, ValueError) as error:
         raise ModelError(

@@ -157,7 +157,7 @@ def batches_by_length(lengths: Sequence[int]) -> list[list[int]]:
 
 def faster_encoder(folder: Path) -> Encoder:
     """f32 or bf16, whichever a batch of this machine takes less time for (the best of three each)."""
-    tokens, lengths = torch.full((16, 64), 2000), torch.full((16,), 64)
+    tokens, lengths = torch.zeros(16, 64, dtype=torch.long), torch.full((16,), 64)
     encoders = [Encoder(folder, dtype) for dtype in (torch.float32, torch.bfloat16)]
 
     def seconds(encoder: Encoder) -> float:

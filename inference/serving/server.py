@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 DRAIN_S = 3.0
 GRACE_S = 1.0
-WARM_UP = ChatCall(messages=({"role": "user", "content": "Count: one two three. " * 60},), max_tokens=4)
+WARM_UP_WORDS = 250
 
 
 class StartError(Exception):
@@ -92,7 +92,9 @@ def load_chat(options: argparse.Namespace) -> EngineLoop:
 async def warm_up(service: Service) -> None:
     """One short answer and one vector: the first person must not pay for first allocations."""
     if service.chat is not None:
-        async with contextlib.aclosing(await service.chat.open(WARM_UP)) as pieces:
+        text = "warm " * min(WARM_UP_WORDS, service.chat.card.context_length // 16)
+        call = ChatCall(messages=({"role": "user", "content": text},), max_tokens=4)
+        async with contextlib.aclosing(await service.chat.open(call)) as pieces:
             async for _ in pieces:
                 pass
     if service.embeddings is not None:
