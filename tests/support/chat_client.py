@@ -1,6 +1,7 @@
 """A client that keeps docs/protocol.md: cursors, gaps, merged deltas, snapshots, acknowledgements.
 
-`Transcript` is what a client knows, without a socket; `Chat` drives one over ASGI inside the process.
+`Transcript` is what a client knows, without a socket; `Chat` drives one over ASGI inside the process,
+`RemoteChat` one over the network.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import uuid
 from typing import Any
 
+import websockets
 from channels.testing import WebsocketCommunicator
 
 Frame = dict[str, Any]
@@ -18,6 +20,10 @@ ENDED = {"done", "stopped", "interrupted", "failed"}
 
 class Gap(AssertionError):
     """An event was missed."""
+
+
+class Closed(Exception):
+    """The server closed the socket; `args[0]` is its code."""
 
 
 class Transcript:
@@ -99,8 +105,7 @@ class Chat:
 
     async def open(self, **hello: Any) -> Chat:
         """Connect and say hello; reads up to the welcome."""
-        is_accepted, _ = await self.socket.connect(timeout=5)
-        assert is_accepted
+        await self.connect()
         known = {"conversation": self.transcript.conversation, "cursor": self.transcript.cursor}
         said = {"type": "hello", "site": self.site, "token": self.token, "locale": "en"}
         await self.send({**said, **known, **hello})
@@ -108,13 +113,23 @@ class Chat:
             pass
         return self
 
+    async def connect(self) -> None:
+        is_accepted, _ = await self.socket.connect(timeout=5)
+        assert is_accepted
+
     async def send(self, frame: Frame | str) -> None:
         await self.socket.send_to(text_data=frame if isinstance(frame, str) else json.dumps(frame))
 
-    async def receive(self, timeout: float = 10) -> Frame:
+    async def receive_text(self, timeout: float) -> str | int:
+        """A text message, or the code the server closed with."""
         output = await self.socket.receive_output(timeout)
-        assert output["type"] == "websocket.send", output
-        frame = json.loads(output["text"])
+        return output["text"] if output["type"] == "websocket.send" else output.get("code", 1000)
+
+    async def receive(self, timeout: float = 10) -> Frame:
+        text = await self.receive_text(timeout)
+        if isinstance(text, int):
+            raise Closed(text)
+        frame = json.loads(text)
         self.transcript.take(frame)
         if self.acks and "seq" in frame:
             await self.send({"type": "ack", "epoch": frame["epoch"], "seq": frame["seq"]})
@@ -148,10 +163,46 @@ class Chat:
         """Read until the server closes; the close code."""
         async with asyncio.timeout(timeout):
             while True:
-                output = await self.socket.receive_output(timeout)
-                if output["type"] == "websocket.close":
-                    return output.get("code", 1000)
-                self.transcript.take(json.loads(output["text"]))
+                text = await self.receive_text(timeout)
+                if isinstance(text, int):
+                    return text
+                self.transcript.take(json.loads(text))
 
     async def close(self) -> None:
         await self.socket.disconnect()
+
+
+class RemoteChat(Chat):
+    """The same client over the network, as a page of the server's own origin."""
+
+    def __init__(
+        self,
+        token: str | None,
+        url: str,
+        *,
+        site: str | None = "shop",
+        transcript: Transcript | None = None,
+        acks: bool = True,
+    ) -> None:
+        self.url = url
+        self.token, self.site, self.acks = token, site, acks
+        self.transcript = transcript or Transcript()
+
+    async def connect(self) -> None:
+        origin = self.url.replace("ws://", "http://").split("/ws/")[0]
+        self.remote = await websockets.connect(
+            self.url, origin=websockets.Origin(origin), max_size=None, proxy=None, ping_interval=None
+        )
+
+    async def send(self, frame: Frame | str) -> None:
+        await self.remote.send(frame if isinstance(frame, str) else json.dumps(frame))
+
+    async def receive_text(self, timeout: float) -> str | int:
+        try:
+            async with asyncio.timeout(timeout):
+                return str(await self.remote.recv())
+        except websockets.ConnectionClosed as closed:
+            return closed.rcvd.code if closed.rcvd else 1006
+
+    async def close(self) -> None:
+        await self.remote.close()

@@ -1,0 +1,56 @@
+"""A real web process: what survives when it is killed, and when it is asked to end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+
+from assistant.conversations.models import Message, Turn
+from tests.assistant.conversations.conftest import PLAIN, Person
+from tests.support.chat_client import Closed, RemoteChat, Transcript
+from tests.support.scripted_engine import ScriptedEngine
+from tests.support.valkey import ValkeyServer
+from tests.support.web import WebServer
+
+SENTENCES = " ".join(f"This is sentence number {number}." for number in range(1, 31))
+
+
+@pytest_asyncio.fixture
+async def server(
+    engine: ScriptedEngine, valkey: ValkeyServer, transactional_db: None
+) -> AsyncIterator[WebServer]:
+    server = WebServer(engine_socket=engine.socket_path, environment={"TEST_SCENARIOS": PLAIN})
+    await asyncio.to_thread(server.start)
+    yield server
+    await asyncio.to_thread(server.stop)
+
+
+async def come_back(person: Person, server: WebServer, transcript: Transcript) -> RemoteChat:
+    """As a client does: again and again until the server is there."""
+    while True:
+        try:
+            return await RemoteChat(person.token, server.websocket_url, transcript=transcript).open()
+        except (OSError, Closed):
+            await asyncio.sleep(0.1)
+
+
+async def test_a_killed_web_process_loses_no_answer(server: WebServer, visitor: Person) -> None:
+    """R4: clients resume within 5 s of the restart; the answer in the database is complete."""
+    chat = await RemoteChat(visitor.token, server.websocket_url).open()
+    await chat.ask(f"Tell me all. [[rate:60]] [[say:{SENTENCES}]]")
+    for _ in range(10):
+        await chat.until("delta")
+    await asyncio.to_thread(server.kill)
+    await asyncio.to_thread(server.start)
+    restarted = time.monotonic()
+    chat = await come_back(visitor, server, chat.transcript)
+    await chat.until("delta")
+    assert time.monotonic() - restarted < 5
+    answer = await chat.until_answered()
+    assert answer["text"] == SENTENCES
+    assert (await Message.objects.aget(pk=answer["id"])).text == SENTENCES
+    assert (await Turn.objects.aget()).fencing_token == 2
+    await chat.close()
