@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.account.models import EmailAddress
+from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as BaseGroupAdmin
 from django.contrib.auth.admin import UserAdmin as BaseUserAdmin
@@ -15,11 +16,12 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import action, display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminSelectWidget
 
 from assistant.accounts import api_keys
 from assistant.accounts.models import ApiKey, User
 from assistant.console.secrets_shown import show_once
-from assistant.console.staff import StaffAdmin, staff_user
+from assistant.console.staff import StaffAdmin, scenario_choices, staff_user
 
 admin.site.unregister(Group)
 
@@ -82,6 +84,16 @@ class RoleAdmin(BaseGroupAdmin, StaffAdmin):
     list_display = ("name",)
 
 
+class ApiKeyForm(forms.ModelForm):
+    scenario = forms.ChoiceField(
+        label=_("Scenario"), choices=scenario_choices, widget=UnfoldAdminSelectWidget()
+    )
+
+    class Meta:
+        model = ApiKey
+        fields = ("name", "site", "scenario", "max_requests_per_minute")
+
+
 @admin.register(ApiKey)
 class ApiKeyAdmin(StaffAdmin):
     """Made here, shown once. A key is revoked, not deleted, because its conversations hang on it."""
@@ -93,6 +105,7 @@ class ApiKeyAdmin(StaffAdmin):
     list_filter = ("site",)
     list_select_related = ("site", "created_by")
     search_fields = ("name", "prefix")
+    form = ApiKeyForm
     fields = ("name", "site", "scenario", "max_requests_per_minute")
     actions = ("revoke",)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
 
 RETRACT = "safety.change_policy"  # who writes the rules may enforce them by hand
 EXPORT = "console.add_job"
+
+
+def scenario_choices() -> list[tuple[str, str]]:
+    """The scenarios that are installed, as a select shows them."""
+    names = [dotted.split(".")[1] for dotted in settings.SCENARIOS]
+    return [(name, name.replace("_", " ")) for name in names]
 
 
 class StaffAdmin(ModelAdmin):

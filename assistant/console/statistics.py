@@ -23,6 +23,7 @@ from assistant.conversations.models import Message
 
 MAX_DAYS = 366
 KEPT_S = 60
+ABSENT = (None, "null")  # SQLite gives JSON's null as a word
 
 
 @dataclass(frozen=True)
@@ -126,10 +127,9 @@ def _timings(messages: QuerySet[Message]) -> dict[date, Timings]:
     found: dict[date, Timings] = defaultdict(lambda: {"ttft": [], "speed": []})
     for day, ttft, speed in measured.values_list("day", "ttft", "speed").iterator(chunk_size=5000):
         timings = found[day]
-        if ttft is not None:
-            timings["ttft"].append(float(ttft))
-        if speed:
-            timings["speed"].append(float(speed))
+        for name, value in (("ttft", ttft), ("speed", speed)):
+            if value not in ABSENT:
+                timings[name].append(float(value))
     return found
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from django.conf import settings
 from django.contrib import admin, messages
 from django.core.cache import cache
 from django.db.models import Count, OuterRef, QuerySet, Subquery
@@ -21,7 +20,7 @@ from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter, Relate
 from unfold.decorators import display
 
 from assistant.console import exports, retraction, selection, transcripts
-from assistant.console.staff import EXPORT, RETRACT, StaffAdmin, require
+from assistant.console.staff import EXPORT, RETRACT, StaffAdmin, require, scenario_choices
 from assistant.conversations.models import Conversation, Message
 
 VIEW = "conversations.view_conversation"
@@ -39,8 +38,7 @@ class ScenarioFilter(SelectionFilter):
     title, parameter_name = _("scenario"), "scenario"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        names = [dotted.split(".")[1] for dotted in settings.SCENARIOS]
-        return [(name, name) for name in names]
+        return scenario_choices()
 
 
 class VerdictFilter(SelectionFilter):
@@ -172,6 +170,7 @@ class ConversationAdmin(StaffAdmin):
             **self.admin_site.each_context(request),
             **self._transcript_context(request, conversation),
             "title": conversation.title or gettext("Conversation"),
+            "original": conversation,
             "opts": self.opts,
             "may_delete": self.has_delete_permission(request, conversation),
         }

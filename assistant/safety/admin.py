@@ -16,10 +16,10 @@ from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import RangeDateFilter, RelatedDropdownFilter
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminTextareaWidget
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
 from assistant.console import audit
-from assistant.console.staff import ReadOnlyAdmin, StaffAdmin, staff_user
+from assistant.console.staff import ReadOnlyAdmin, StaffAdmin, scenario_choices, staff_user
 from assistant.safety import policies
 from assistant.safety.models import Policy, Verdict
 from assistant.safety.rules import Rules, RulesInvalid, parse
@@ -35,6 +35,13 @@ class PolicyForm(forms.ModelForm):
     rules = forms.CharField(
         label=_("Rules"),
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 18, "class": "pc-code", "spellcheck": "false"}),
+    )
+
+    scenario = forms.ChoiceField(
+        label=_("Scenario"),
+        required=False,
+        choices=lambda: [("", _("every scenario")), *scenario_choices()],
+        widget=UnfoldAdminSelectWidget(),
     )
 
     class Meta:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from django import forms
@@ -12,10 +13,15 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllow
 from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
-from unfold.widgets import UnfoldAdminColorInputWidget, UnfoldAdminTextareaWidget
+from unfold.widgets import (
+    UnfoldAdminCheckboxSelectMultiple,
+    UnfoldAdminColorInputWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+)
 
 from assistant.console.secrets_shown import show_once
-from assistant.console.staff import StaffAdmin, require
+from assistant.console.staff import StaffAdmin, require, scenario_choices
 from assistant.widget import services
 from assistant.widget.models import Site
 from assistant.widget.origins import validate_origins
@@ -50,6 +56,12 @@ class SiteForm(forms.ModelForm):
         label=_("Allowed origins"),
         help_text=_("One a line, e.g. https://shop.example. Only their pages may show the widget."),
     )
+    scenario = forms.ChoiceField(
+        label=_("Scenario"), choices=scenario_choices, widget=UnfoldAdminSelectWidget()
+    )
+    default_locale = forms.ChoiceField(
+        label=_("Language"), choices=settings.LANGUAGES, widget=UnfoldAdminSelectWidget()
+    )
     color = forms.CharField(
         label=_("Colour"),
         widget=UnfoldAdminColorInputWidget(),
@@ -58,6 +70,7 @@ class SiteForm(forms.ModelForm):
 
     class Meta:
         model = Site
+        widgets = {"collections": UnfoldAdminCheckboxSelectMultiple}
         exclude = ("greeting", "starters", "identity_secret")  # noqa: DJ006 (the words have fields of their own)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -74,16 +87,16 @@ class SiteForm(forms.ModelForm):
         return super().save(commit)
 
 
-# Declared, not made on the fly, so that the fieldsets below may name them.
-for _code, _language in settings.LANGUAGES:
-    SiteForm.base_fields[f"greeting_{_code}"] = forms.CharField(
-        required=False,
-        label=f"{_language}",
-        widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
-    )
-    SiteForm.base_fields[f"starters_{_code}"] = LinesField(
-        required=False, label=f"{_language}", help_text=_("One question a line.")
-    )
+def _fields_of_words() -> Iterator[tuple[str, forms.Field]]:
+    for code, language in settings.LANGUAGES:
+        widget = UnfoldAdminTextareaWidget(attrs={"rows": 2})
+        yield f"greeting_{code}", forms.CharField(required=False, label=language, widget=widget)
+        help_text = _("One question a line.")
+        yield f"starters_{code}", LinesField(required=False, label=language, help_text=help_text)
+
+
+# Where a form's class keeps what it declares; the fieldsets below name these fields.
+SiteForm.declared_fields |= dict(_fields_of_words())
 
 
 @admin.register(Site)
@@ -92,8 +105,6 @@ class SiteAdmin(StaffAdmin):
     list_display = ("name", "slug", "scenario", "shown_origins", "retention_days", "shown_state")
     search_fields = ("name", "slug")
     prepopulated_fields = {"slug": ("name",)}
-    filter_horizontal = ()
-    autocomplete_fields = ("collections",)
     change_form_outer_before_template = "console/site_embed.html"
     fieldsets = (
         (None, {"fields": ("name", "slug", "is_active", "scenario", "collections", "default_locale")}),
