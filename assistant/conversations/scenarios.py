@@ -58,6 +58,7 @@ class AnswerChecker(Protocol):
 class Prepared:
     """What the model is asked, and what is known of the answer before it speaks.
 
+    messages    the prompt; empty when the lead is the whole answer and no model is called
     lead        text released before the model's own, e.g. the quotation with its citation
     refusal     the whole answer; no model is called and the outcome is "refused"
     is_shareable    no personal data, history or tool shaped it: another person may get the same answer
