@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from django.db import connection
 
-HEADING_WEIGHT = 3.0
+HEADING_WEIGHT = 5.0
 
 SQLITE_INSTALL = [
     "CREATE VIRTUAL TABLE knowledge_fts USING fts5(headings, terms, content='knowledge_passage',"
@@ -62,7 +62,7 @@ def is_postgres() -> bool:
 def search(terms: Iterable[str], *, limit: int) -> list[tuple[int, float]]:
     """(passage id, score) of passages that hold any of `terms`, best first. Several words: a phrase.
 
-    The score is BM25 (headings weigh three times) or PostgreSQL's cover density; higher is better.
+    The score is BM25 (headings weigh five times) or PostgreSQL's cover density; higher is better.
     """
     phrases = [phrase for phrase in terms if phrase.strip()]
     if not phrases:

@@ -43,17 +43,17 @@ def understand(question: str) -> Query:
     runs = CJK_RUN.findall(question)
     is_chinese = sum(map(len, runs)) >= 2
     gloss = [meaning for run in runs for meaning in translate(run)]
-    english = [word for word in words(CJK_RUN.sub(" ", question)) if word not in stop_words()]
-    terms = unique([*english, *(word for meaning in gloss for word in meaning.split()[:1])])[:MAX_TERMS]
+    english = key_terms(words(CJK_RUN.sub(" ", question)))
+    terms = unique([*english, *(word for meaning in gloss for word in main_words(meaning)[:1])])[:MAX_TERMS]
     counts = fulltext.num_passages_with(terms)
     related = unique(
         [
             *(pair for run in runs for pair in pairs(run)),
-            *(word for meaning in gloss for word in meaning.split()[1:]),
+            *(word for meaning in gloss for word in main_words(meaning)[1:]),
             *identifier_parts(question),
             *joined(english),
             *(found for term in terms if not counts[term] and (found := corrected(term))),
-            *(other for term in phrases(english) for other in synonyms().get(term, ())),
+            *(other for term in english for other in synonyms().get(term, ())),
         ]
     )
     text = " ".join([*words(CJK_RUN.sub(" ", question)), *gloss]) if is_chinese else question
@@ -76,6 +76,10 @@ def translate(run: str) -> list[str]:
     return found
 
 
+def main_words(meaning: str) -> list[str]:
+    return [word for word in meaning.split() if word not in stop_words()]
+
+
 def identifier_parts(question: str) -> list[str]:
     """`SearchVector` → search vector; `app.conf.timezone` → conf, timezone."""
     humps = [" ".join(HUMP.findall(name)).lower() for name in CAMEL.findall(question)]
@@ -85,12 +89,29 @@ def identifier_parts(question: str) -> list[str]:
 
 def joined(terms: list[str]) -> list[str]:
     """Neighbours as one word, when somebody wrote it so."""
-    pairs_of = [first + second for first, second in zip(terms, terms[1:], strict=False) if first.isalpha()]
+    pairs_of = [
+        first + second for first, second in zip(terms, terms[1:], strict=False) if (first + second).isalnum()
+    ]
     return [word for word, count in fulltext.num_passages_with(pairs_of[:8]).items() if count]
 
 
-def phrases(terms: list[str]) -> list[str]:
-    return [*terms, *(f"{first} {second}" for first, second in zip(terms, terms[1:], strict=False))]
+def key_terms(asked: list[str]) -> list[str]:
+    """The words that carry the question: known phrases as one term ("log in"), stop words left out."""
+    known = synonyms()
+    found = []
+    at = 0
+    while at < len(asked):
+        for size in (4, 3, 2):
+            phrase = " ".join(asked[at : at + size])
+            if phrase in known and at + size <= len(asked):
+                found.append(phrase)
+                at += size
+                break
+        else:
+            if asked[at] not in stop_words():
+                found.append(asked[at])
+            at += 1
+    return found
 
 
 def corrected(term: str) -> str | None:

@@ -25,9 +25,9 @@ NUM_CANDIDATES = 60
 MAX_FULLTEXT_ROWS = 300
 MAX_PER_ARTICLE = 3
 
-TEXT_WEIGHT = 0.45
-RELATED_WEIGHT = 0.4
-HEADING_WEIGHT = 0.15
+TEXT_WEIGHT = 0.35
+RELATED_WEIGHT = 0.5
+HEADING_WEIGHT = 0.2
 HISTORY_PENALTY = 0.12
 
 HISTORY = re.compile(
@@ -65,14 +65,22 @@ def search(query: str, *, site: Site, limit: int = 8, locale: str = "en") -> lis
 
 
 def find(question: str, *, collections: Sequence[Collection], limit: int = 8) -> Found:
+    """Understand, embed, search: for callers without an event loop."""
     query = understand(question)
-    if not collections:
-        return Found(query, [], None)
-    matrix = vectors.matrix_for(collections)
     try:
         vector = vectors.embed([query.text])[0] if query.text else None
     except EngineError:
         vector = None
+    return find_by(question, query, vector, collections=collections, limit=limit)
+
+
+def find_by(
+    question: str, query: Query, vector: Scores | None, *, collections: Sequence[Collection], limit: int = 8
+) -> Found:
+    """`vector`: the embedding of `query.text`, fp32 [384], or None to search by words alone."""
+    if not collections:
+        return Found(query, [], None)
+    matrix = vectors.matrix_for(collections)
     similarities = (
         matrix.vectors @ vector if vector is not None else np.zeros(len(matrix.ids), dtype=np.float32)
     )
@@ -91,6 +99,10 @@ def bm25(query: Query, matrix: vectors.Matrix) -> Scores:
     for terms, weight in ((query.terms, 1.0), (query.related, RELATED_WEIGHT)):
         found = fulltext.search(terms, limit=MAX_FULLTEXT_ROWS)
         rows = matrix.rows([pk for pk, _ in found])
+        if len(found) == MAX_FULLTEXT_ROWS and (rows >= 0).sum() < NUM_CANDIDATES:
+            # Other sites' collections fill the index: look further down for ours.
+            found = fulltext.search(terms, limit=MAX_FULLTEXT_ROWS * 50)
+            rows = matrix.rows([pk for pk, _ in found])
         for row, (_, score) in zip(rows, found, strict=True):
             if row >= 0:
                 scores[row] += weight * score

@@ -1,3 +1,7 @@
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from assistant.knowledge import views
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("a/<slug:collection>/<path:path>", views.article, name="article"),
+]

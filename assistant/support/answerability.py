@@ -1,0 +1,141 @@
+"""Do the passages hold the answer? A logistic model over what retrieval and the best quotation measured.
+
+The language model's own word on what it knows is worth little, in both directions. The weights are in
+answerability.json, fitted by `manage.py fit_answerability` on cases that are not the judged ones.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from assistant.knowledge.models import Passage
+from assistant.knowledge.queries import Query, synonyms, translate
+from assistant.knowledge.search import Found
+from assistant.knowledge.terms import CJK_RUN, stem, stems
+from assistant.support.quotation import Scored
+
+WEIGHTS = Path(__file__).with_name("answerability.json")
+NUM_PASSAGES = 3
+# What people ask and manuals rarely tell: money, people, places, dates. Their words occur everywhere in
+# other senses ("the cost of a query"), so the quotation itself must hold them.
+WORLDLY = re.compile(
+    r"\b(price|pricing|cost|costs|fee|fees|salary|pay|paid|buy|sell|refund|discount|revenue|invoice|phone|hotline|call"
+    r"|office|headquarters?|ceo|founder|boss|employees?|staff|company|weather|who|where is|when will|certificate)\b"
+    r"|价格|收费|费用|多少钱|电话|公司|员工|老板|办公室|地址在|天气|股票|什么时候发布|谁",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Model:
+    """p = sigmoid(bias + Σ weight · feature); answerable from `threshold` on."""
+
+    bias: float
+    weights: dict[str, float]
+    threshold: float
+
+
+@lru_cache(maxsize=1)
+def model() -> Model:
+    data: dict[str, Any] = json.loads(WEIGHTS.read_text())
+    return Model(data["bias"], data["weights"], data["threshold"])
+
+
+def probability(features: Mapping[str, float], fitted: Model) -> float:
+    total = fitted.bias + sum(weight * features[name] for name, weight in fitted.weights.items())
+    return 1 / (1 + math.exp(-max(-30.0, min(30.0, total))))
+
+
+def idf_weights(query: Query, num_passages: int) -> dict[str, float]:
+    """Stem → idf for each asked word. A word that half of the passages hold says nothing."""
+    found: dict[str, float] = {}
+    for term in query.terms:
+        idf = math.log(1 + num_passages / (1 + query.counts.get(term, 0)))
+        for part in term.split():
+            found[stem(part)] = max(found.get(stem(part), 0.0), idf)
+    return found
+
+
+def features(question: str, found: Found, ranked: Sequence[Scored], num_passages: int) -> dict[str, float]:
+    """Every feature is about 0..1, so that the weights can be read."""
+    weights = idf_weights(found.query, num_passages)
+    top = found.hits[:NUM_PASSAGES]
+    texts = [f"{hit.passage.headings} {hit.passage.text}" for hit in top]
+    exact = [covered(text, weights, {}) for text in texts]
+    related = related_stems(found.query)
+    loose = [covered(text, weights, related) for text in texts]
+    total = sum(weights.values()) or 1.0
+    return {
+        "vector": max((hit.vector_score for hit in top), default=0.0),
+        "vector_margin": margin([hit.vector_score for hit in found.hits]),
+        "sentence": max((entry.meaning for entry in ranked), default=0.0),
+        "sentence_words": max((entry.words for entry in ranked), default=0.0),
+        "covered": max(exact, default=0.0),
+        "covered_loosely": max(loose, default=0.0),
+        "covered_together": covered(" ".join(texts), weights, related),
+        "text": min(max((hit.text_score for hit in top), default=0.0) / (total * 3), 2.0),
+        "missing": max_missing(" ".join(texts), weights, related) / math.log(1 + max(num_passages, 2)),
+        "unknown": sum(weights.get(stem(term), 0.0) for term in found.query.unknown) / total,
+        "worldly": worldly(question, ranked),
+        "num_terms": min(len(weights), 8) / 8,
+        "chinese": float(found.query.is_chinese),
+        "glossed": glossed(question),
+    }
+
+
+def covered(text: str, weights: Mapping[str, float], related: Mapping[str, set[str]]) -> float:
+    """Share of the asked words, by idf, that the text holds; a synonym counts three quarters."""
+    held = stems(text)
+    total = sum(weights.values())
+    got = sum(weight * credit(word, held, related) for word, weight in weights.items())
+    return got / total if total else 0.0
+
+
+def credit(word: str, held: set[str], related: Mapping[str, set[str]]) -> float:
+    if word in held:
+        return 1.0
+    return 0.75 if related.get(word, set()) & held else 0.0
+
+
+def max_missing(text: str, weights: Mapping[str, float], related: Mapping[str, set[str]]) -> float:
+    """idf of the rarest asked word that no passage on the table holds."""
+    held = stems(text)
+    return max((weight for word, weight in weights.items() if not credit(word, held, related)), default=0.0)
+
+
+def related_stems(query: Query) -> dict[str, set[str]]:
+    table = synonyms()
+    return {
+        stem(part): {stem(word) for other in table.get(term, ()) for word in other.split()}
+        for term in query.terms
+        for part in term.split()
+    }
+
+
+def worldly(question: str, ranked: Sequence[Scored]) -> float:
+    """1 when the question is about the world behind the manual and the best sentence is not."""
+    asked = {found.group(0).lower() for found in WORLDLY.finditer(question)}
+    return float(bool(asked) and not (ranked and asked & set(ranked[0].unit.text.lower().split())))
+
+
+def margin(scores: Sequence[float]) -> float:
+    """How far the best stands above the rest: a question that fits everywhere fits nowhere."""
+    return max(scores) - sum(scores) / len(scores) if scores else 0.0
+
+
+def glossed(question: str) -> float:
+    """Share of a Chinese question that the glossary could read; 1 for other languages."""
+    runs = CJK_RUN.findall(question)
+    length = sum(map(len, runs))
+    return min(sum(len(run) * bool(translate(run)) for run in runs) / length, 1.0) if length else 1.0
+
+
+def num_passages() -> int:
+    return Passage.objects.count()

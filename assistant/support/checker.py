@@ -1,0 +1,85 @@
+"""Each sentence of the model against its passages, before anybody sees it.
+
+Numbers, identifiers and names must stand in the passages or in the question; a sentence with others is
+dropped, and the quotation stands alone. So are sentences that announce what does not follow, say that
+nothing is known (that was decided before, by measurement), or repeat the quotation.
+"""
+
+from __future__ import annotations
+
+import re
+
+from assistant.knowledge.terms import stem, stems, words
+from assistant.safety.findings import Finding
+
+NUMBER = re.compile(r"(?<![\w.])\d+(?:[.,]\d+)*(?![\w])")
+IDENTIFIER = re.compile(
+    r"`[^`\n]+`|\b\w+(?:\.\w+)+\b|\b\w*[a-z]_\w+\b|\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b|\b[a-z]+[A-Z]\w*\b|(?<!\S)--?[a-z][\w-]+"
+    r"|\b[A-Z][a-z]+[A-Z]\w*\b"
+)
+NAME = re.compile(r"(?<=[a-z,;] )[A-Z][a-zA-Z]+\b")
+CITATION = re.compile(r"\[\d\]")
+SAYS_NOTHING = re.compile(
+    r"\b(i (?:do not|don't) know|i(?:'m| am) (?:not sure|sorry|an ai)|(?:passages?|quotation|documentation|text|manual) "
+    r"(?:do(?:es)? not|doesn't|don't) (?:mention|say|contain|provide|specify|explain|include)|not (?:mentioned|specified|provided)"
+    r" in the (?:passages?|text|manual)|as an ai)\b|我不知道|没有提到|未提及|没有说明|无法回答|没有提供",
+    re.IGNORECASE,
+)
+MAX_REPEATED = 0.85
+MIN_GROUNDED = 0.55
+PLAIN_NAMES = frozenset({"English", "Python", "I", "Yes", "No", "The", "You", "If", "It", "This"})
+
+
+class SupportChecker:
+    """passages: what the answer may rest on; question: whose words may be used too; quoted: seen already."""
+
+    def __init__(self, *, passages: str, question: str, quoted: str) -> None:
+        allowed = f"{passages}\n{question}"
+        self.text = squeeze(allowed)
+        self.numbers = set(NUMBER.findall(allowed)) | {"1", "2", "3"}
+        self.stems = stems(allowed)
+        self.quoted = squeeze(quoted)
+        self.quoted_stems = stems(quoted)
+
+    def check(self, sentence: str) -> Finding | None:
+        text = CITATION.sub("", sentence).strip()
+        reason = self.fault(text) if re.search(r"\w", text) else None
+        return Finding("support_grounding", "drop", reason, stage="output") if reason else None
+
+    def fault(self, text: str) -> str | None:
+        """Why the sentence cannot stand, or None."""
+        if SAYS_NOTHING.search(text):
+            return "says that nothing is known, beside a quotation"
+        if text.endswith((":", "：")):
+            return "announces what does not follow"
+        if unsupported := [number for number in NUMBER.findall(text) if number not in self.numbers]:
+            return f"{len(unsupported)} numbers that no passage holds"
+        if unsupported := [name for name in IDENTIFIER.findall(text) if not self.knows(name)]:
+            return f"{len(unsupported)} identifiers that no passage holds"
+        if unsupported := [name for name in NAME.findall(text) if not self.is_known_name(name)]:
+            return f"{len(unsupported)} names that no passage holds"
+        if self.repeats(text):
+            return "repeats the quotation"
+        return None if self.is_grounded(text) else "most of its words are in no passage"
+
+    def knows(self, identifier: str) -> bool:
+        bare = squeeze(identifier.strip("`").rstrip("()"))
+        return bare in self.text or bare.rsplit(".", 1)[-1] in self.text and len(bare.rsplit(".", 1)[-1]) > 3
+
+    def is_known_name(self, name: str) -> bool:
+        return name in PLAIN_NAMES or name.lower() in self.text or stem(name.lower()) in self.stems
+
+    def repeats(self, text: str) -> bool:
+        mine = stems(text)
+        return len(mine) >= 5 and squeeze(text).rstrip(".。") in self.quoted
+
+    def is_grounded(self, text: str) -> bool:
+        """English only: between languages, words cannot be compared."""
+        content = [stem(word) for word in words(text) if len(word) > 4]
+        if len(content) < 4:
+            return True
+        return sum(word in self.stems for word in content) / len(content) >= MIN_GROUNDED
+
+
+def squeeze(text: str) -> str:
+    return " ".join(text.replace("`", "").replace("*", "").lower().split())
