@@ -30,6 +30,7 @@ from assistant.conversations.scenarios import Prepared
 from assistant.conversations.writing import AnswerWriter
 from assistant.response_cache import flight
 from assistant.response_cache import services as response_cache
+from assistant.response_cache.keys import cache_key
 from assistant.response_cache.services import Answer
 from assistant.safety.findings import Finding
 from assistant.safety.guard import Release, StreamGuard
@@ -212,6 +213,7 @@ async def _fly(run: Run) -> None:
         # The flight we missed may have landed between our look and our seat.
         hit = await in_database(response_cache.lookup, run.loaded.cached) if seat.is_followed else None
         if hit is not None:
+            await seat.land(hit.answer)
             return await _give_again(run, hit.answer, cache=hit.receipt, key=hit.key)
         return await _make(run)
     run.writer.tell("generating")
@@ -222,10 +224,12 @@ async def _fly(run: Run) -> None:
             run.writer.void()
         elif isinstance(event, flight.Landed):
             cache = {"tier": "flight", "age_s": round(event.answer.age_s, 1)}
-            return await _give_again(run, event.answer, cache=cache)
+            key = cache_key(run.loaded.cached)
+            return await _give_again(run, event.answer, cache=cache, key=key)
         elif isinstance(event, flight.Retracted):
             run.cache = {"tier": "flight", "age_s": 0}
             run.writer.retract(reason=event.reason, replacement=event.replacement)
+            run.findings = [Finding(event.reason, "retract", "read along with this answer", stage="output")]
             return await run.end(State.RETRACTED, Outcome.BLOCKED)
         else:
             run.seat = event.leader
