@@ -6,6 +6,7 @@ from allauth.mfa.utils import is_mfa_enabled
 from csp.constants import NONCE, NONE, SELF, UNSAFE_EVAL, UNSAFE_INLINE
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -40,8 +41,8 @@ class ClientAddress(MiddlewareMixin):
 class Console(MiddlewareMixin):
     """Only staff with a second factor come in, by the ordinary sign-in; its pages get their own policy.
 
-    The toolkit's own sign-in form would know neither the lockout nor the second factor, so it is never
-    shown. The scripts' translations hold nothing private and are left alone.
+    The toolkit's own sign-in form asks for no second factor, so it can be neither seen nor posted to,
+    not even by somebody who is signed in.
     """
 
     def process_view(self, request: HttpRequest, *_view: object) -> HttpResponseBase | None:
@@ -50,7 +51,9 @@ class Console(MiddlewareMixin):
         if not request.user.is_authenticated:
             return redirect_to_login(request.get_full_path())
         if not request.user.is_staff:
-            return None  # the console itself refuses, in its own words
+            raise PermissionDenied("The console is for staff.")
+        if request.path_info == reverse("admin:login"):
+            return redirect("admin:index")
         if settings.STAFF_MFA and not is_mfa_enabled(request.user):
             return redirect("mfa_activate_totp")
         return None
