@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import time
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from django.core.cache import caches
+from django.core.management import call_command
 
 from assistant.conversations.models import Message
 from assistant.redis import get_redis
@@ -16,6 +18,7 @@ from assistant.response_cache.entries import Answer
 from assistant.response_cache.flight import Leader
 from assistant.response_cache.keys import cache_key
 from tests.assistant.response_cache.conftest import answer, question
+from tests.support.people import make_site
 from tests.support.valkey import ValkeyServer
 
 pytestmark = pytest.mark.usefixtures("valkey")
@@ -126,4 +129,12 @@ async def test_a_measurement_leaves_the_cache_aside(valkey: ValkeyServer) -> Non
         assert not services.store(question(), answer())
         seats = [await asyncio.create_task(services.join(question())) for _ in range(2)]
     assert all(isinstance(seat, Leader) for seat in seats)
+    assert get_redis().dbsize() == 0
+
+
+def test_a_hit_is_given_at_once(db: None) -> None:
+    site, out = make_site(), io.StringIO()
+    call_command("measure_cache", site=site.slug, num=50, stdout=out)
+    p50_ms = float(out.getvalue().split("p50 ")[1].split(" ms")[0])
+    assert p50_ms < 50  # some 1 ms on a quiet machine
     assert get_redis().dbsize() == 0
