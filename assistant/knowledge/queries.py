@@ -61,14 +61,19 @@ def understand(question: str) -> Query:
 
 
 def translate(run: str) -> list[str]:
-    """Glossary meanings of a run of Chinese, longest match first; characters it does not know are skipped."""
+    """Glossary meanings of a run of Chinese."""
+    return [meaning for _, meaning in glossary_matches(run)]
+
+
+def glossary_matches(run: str) -> list[tuple[str, str]]:
+    """(word, meaning), longest match first; characters the glossary does not know are skipped."""
     known = glossary()
     found = []
     at = 0
     while at < len(run):
         for size in range(min(8, len(run) - at), 0, -1):
             if meaning := known.get(run[at : at + size]):
-                found.append(meaning)
+                found.append((run[at : at + size], meaning))
                 at += size
                 break
         else:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from assistant.knowledge.models import Passage
-from assistant.knowledge.queries import Query, synonyms, translate
+from assistant.knowledge.queries import Query, glossary_matches, synonyms
 from assistant.knowledge.search import Found
 from assistant.knowledge.terms import CJK_RUN, stem, stems
 from assistant.support.quotation import Scored
@@ -31,6 +31,10 @@ WORLDLY = re.compile(
     r"|价格|收费|费用|多少钱|电话|公司|员工|老板|办公室|地址在|天气|股票|什么时候发布|谁",
     re.IGNORECASE,
 )
+
+
+# Chinese words that ask and connect; they are in no glossary and mean nothing to it.
+FUNCTION_WORDS = r"怎么样|怎么|怎样|如何|什么|为什么|哪些|哪个|哪里|可以|能够|能|吗|呢|的|了|是|在|我|你|您|用|把|让|给|和|与|或|里|中|上|有|要|想|请|请问"
 
 
 @dataclass(frozen=True)
@@ -68,16 +72,12 @@ def features(question: str, found: Found, ranked: Sequence[Scored], num_passages
     weights = idf_weights(found.query, num_passages)
     top = found.hits[:NUM_PASSAGES]
     texts = [f"{hit.passage.headings} {hit.passage.text}" for hit in top]
-    exact = [covered(text, weights, {}) for text in texts]
     related = related_stems(found.query)
     loose = [covered(text, weights, related) for text in texts]
     total = sum(weights.values()) or 1.0
     return {
-        "vector": max((hit.vector_score for hit in top), default=0.0),
         "vector_margin": margin([hit.vector_score for hit in found.hits]),
         "sentence": max((entry.meaning for entry in ranked), default=0.0),
-        "sentence_words": max((entry.words for entry in ranked), default=0.0),
-        "covered": max(exact, default=0.0),
         "covered_loosely": max(loose, default=0.0),
         "covered_together": covered(" ".join(texts), weights, related),
         "text": min(max((hit.text_score for hit in top), default=0.0) / (total * 3), 2.0),
@@ -132,9 +132,10 @@ def margin(scores: Sequence[float]) -> float:
 
 def glossed(question: str) -> float:
     """Share of a Chinese question that the glossary could read; 1 for other languages."""
-    runs = CJK_RUN.findall(question)
+    runs = [re.sub(FUNCTION_WORDS, "", run) for run in CJK_RUN.findall(question)]
     length = sum(map(len, runs))
-    return min(sum(len(run) * bool(translate(run)) for run in runs) / length, 1.0) if length else 1.0
+    read = sum(len(word) for run in runs for word, _ in glossary_matches(run))
+    return read / length if length else 1.0
 
 
 def num_passages() -> int:

@@ -19,6 +19,7 @@ from assistant.conversations.database import in_database
 from assistant.conversations.engine import get_embedder
 from assistant.conversations.scenarios import Citation, Prepared, TurnContext
 from assistant.knowledge import search, services, vectors
+from assistant.knowledge.models import Collection
 from assistant.knowledge.passages import plain
 from assistant.knowledge.queries import Query, understand
 from assistant.knowledge.search import Found, Hit
@@ -75,7 +76,8 @@ class Support:
         if name := intents.small_talk(turn.question):
             return say(reply(name, language=language, site=turn.site.name), turn)
         question = followups.standalone(turn.question, turn.history)
-        evidence = await gather(question, turn.site)
+        collections = await in_database(services.collections_of, turn.site)
+        evidence = await gather(question, collections)
         debug = {
             "question": question,
             "probability": round(evidence.probability, 3),
@@ -129,18 +131,18 @@ def answer(
     )
 
 
-async def gather(question: str, site: Site) -> Evidence:
-    """Two hops to the database and two to the embedder; nothing computes on the event loop for long."""
+async def gather(question: str, collections: Sequence[Collection]) -> Evidence:
+    """A few hops to the database and two to the embedder; nothing computes on the event loop."""
     query: Query = await in_database(understand, question)
     vector = np.asarray((await get_embedder().embed([query.text]))[0], dtype=np.float32)
-    found, units, texts = await in_database(find, question, query, vector, site)
+    found, units, texts = await in_database(find, question, query, vector, collections)
     return await in_database(weigh, question, found, units, await embed_units(texts))
 
 
 def find(
-    question: str, query: Query, vector: search.Scores, site: Site
+    question: str, query: Query, vector: search.Scores, collections: Sequence[Collection]
 ) -> tuple[Found, list[Unit], list[str]]:
-    found = search.find_by(question, query, vector, collections=services.collections_of(site))
+    found = search.find_by(question, query, vector, collections=collections)
     units = quotation.units_of(found.hits[:NUM_QUOTED])
     weights = answerability.idf_weights(query, answerability.num_passages())
     return found, units, quotation.worth_embedding(units, found.hits, weights)
