@@ -310,7 +310,8 @@ async def _show(run: Run, guard: StreamGuard, prepared: Prepared) -> None:
         run.show(prepared.lead)
         await _publish(run, prepared.lead)
     if not prepared.messages:  # the lead is the whole answer
-        return await _complete(run, Outcome.ANSWERED)
+        await _complete(run, Outcome.ANSWERED)
+        return
     async with contextlib.aclosing(_generate(run, prepared)) as texts:
         async for text in texts:
             if not await _pass(run, guard.feed(text)):
