@@ -47,7 +47,10 @@ class Evidence:
     units: list[Unit]
     ranked: list[Scored]
     features: dict[str, float]
-    probability: float
+
+    @property
+    def probability(self) -> float:
+        return answerability.probability(self.features, answerability.model())
 
     @property
     def is_enough(self) -> bool:
@@ -169,9 +172,7 @@ def weigh(
     )
     ranked = quotation.score(units, found.hits, weights, question_vector, unit_vectors)
     features = answerability.features(question, found, ranked, num_passages)
-    return Evidence(
-        found, units, ranked, features, answerability.probability(features, answerability.model())
-    )
+    return Evidence(found, units, ranked, features)
 
 
 def choose_quotes(evidence: Evidence) -> list[Quote]:
