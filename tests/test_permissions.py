@@ -34,6 +34,8 @@ CANARY = "canary7319"
 #   credential     the argument itself is the secret (a link in a mail)
 #   own            acts on the signed-in account alone
 KNOWN = {
+    "api/conversations/<uuidstr:conversation_id>": "conversation",
+    "api/conversations/<uuidstr:conversation_id>/export": "conversation",
     "chat/<uuid:conversation_id>/": "shell",
     "a/<slug:collection>/<path:path>": "public",
     "widget/frame/<slug:slug>/": "public",
@@ -61,7 +63,7 @@ def has_argument(route: str) -> bool:
 
 
 def of_kind(kind: str) -> list[str]:
-    return [route for route in routes() if KNOWN.get(route) == kind]
+    return [route for route, known in KNOWN.items() if known == kind]
 
 
 def console_routes() -> list[str]:
