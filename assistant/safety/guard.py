@@ -105,7 +105,7 @@ class StreamGuard:
                 self.is_retracted = True
                 events.append(self._retract(violation))
             elif not any(finding.action == "drop" for finding in findings):
-                self._tail = (self._tail + piece)[-MAX_TAIL:]
+                self._tail = _end_of(self._tail + piece)
                 events.append(Release(piece))
         return events
 
@@ -115,7 +115,7 @@ class StreamGuard:
 
     def _check(self, piece: str) -> Iterator[Finding]:
         rules, seen = self._rules, self._tail + piece
-        if rules.foreign_links != "off" and (host := self._links.foreign_host(seen, since=len(self._tail))):
+        if rules.foreign_links != "off" and (host := self._links.foreign_host(seen)):
             yield _found("foreign_link", rules.foreign_links, f"a link to {host}")
         if rules.personal_data_output != "off":
             yield from self._private_findings(seen)
@@ -142,6 +142,14 @@ class StreamGuard:
         for term in terms:
             if plain_words(term.words) in plain:
                 yield _found("term", "retract" if term.action == "block" else "flag", "a term of the policy")
+
+
+def _end_of(text: str) -> str:
+    """The last words of a text: cut at a space, or half an address would look like another one."""
+    if len(text) <= MAX_TAIL:
+        return text
+    end = text[-MAX_TAIL:]
+    return end[len(end) - len(end.lstrip()) :] if text[-MAX_TAIL - 1].isspace() else end.partition(" ")[2]
 
 
 def _found(check: str, action: str, reason: str) -> Finding:

@@ -143,6 +143,12 @@ def test_the_readers_own_data_and_that_of_the_sources_may_be_said() -> None:
         "ht​tps://evil.com/a",
         "https://docs.example.com@evil.com/",
         "wss://evil.com/socket",
+        "[x](https:evil.com/x)",
+        "[x](https:&#47;&#47;evil.com/x)",
+        "[x](https:\\/\\/evil.com/x)",
+        "![x](/\\evil.com/x)",
+        "[x](&#106;avascript:alert(1))",
+        "https:/​/evil.com",
     ],
 )
 @pytest.mark.parametrize("size", [1, 1000])
@@ -170,6 +176,11 @@ def test_a_quoted_address_is_no_leave_to_load_pictures_or_change_it() -> None:
     sources = ["The code is at https://github.com/a/b."]
     assert retracted("![x](https://github.com/a/b)", sources=sources) == "foreign_link"
     assert retracted("https://github.com/a/b?q=secret", sources=sources) == "foreign_link"
+
+
+def test_a_long_answer_may_go_on_after_a_quoted_address() -> None:
+    url = "https://github.com/" + "a" * 150
+    assert retracted(f"See {url} for more. " + "And a word more. " * 30, sources=[url]) is None
 
 
 def test_a_star_allows_the_hosts_below() -> None:
