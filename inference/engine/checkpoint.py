@@ -51,6 +51,7 @@ class CheckpointWriter:
     def add(self, file_name: str, tensors: dict[str, torch.Tensor]) -> None:
         path = self.folder / file_name
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
+        path.chmod(0o644)  # the engine may run as another user than the one who converted
         self.manifest.tensors |= dict.fromkeys(tensors, file_name)
         self.manifest.file_bytes[file_name] = path.stat().st_size
 
