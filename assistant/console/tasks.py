@@ -17,16 +17,16 @@ def reindex_collection(job_id: str) -> None:
     jobs.work(job_id, reindexing.work)
 
 
-@shared_task(acks_late=True, time_limit=30)
+@shared_task(acks_late=True, soft_time_limit=25, time_limit=30)
 def canary() -> None:
     watchdog.sing()
 
 
-@shared_task(acks_late=True, time_limit=60)
+@shared_task(acks_late=True, soft_time_limit=55, time_limit=60)
 def recover_jobs() -> int:
     return jobs.recover()
 
 
-@shared_task(acks_late=True, time_limit=600)
+@shared_task(acks_late=True, soft_time_limit=590, time_limit=600)
 def purge_jobs() -> int:
     return retention.purge()

@@ -14,7 +14,7 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 from unfold.decorators import display
 from unfold.widgets import (
-    UnfoldAdminCheckboxSelectMultiple,
+    UnfoldAdminCheckboxSelectMultipleWidget,
     UnfoldAdminColorInputWidget,
     UnfoldAdminSelectWidget,
     UnfoldAdminTextareaWidget,
@@ -70,7 +70,7 @@ class SiteForm(forms.ModelForm):
 
     class Meta:
         model = Site
-        widgets = {"collections": UnfoldAdminCheckboxSelectMultiple}
+        widgets = {"collections": UnfoldAdminCheckboxSelectMultipleWidget}
         exclude = ("greeting", "starters", "identity_secret")  # noqa: DJ006 (the words have fields of their own)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
