@@ -296,6 +296,20 @@ CELERY_BEAT_SCHEDULE: dict[str, Any] = {
         "schedule": 15.0,
         "options": {"expires": 60},
     },
+    "title conversations": {
+        "task": "assistant.conversations.tasks.make_titles",
+        "schedule": 10.0,
+        "options": {"expires": 10},
+    },
+    "recover turns": {
+        "task": "assistant.conversations.tasks.recover_turns",
+        "schedule": 15.0,
+        "options": {"expires": 15},
+    },
+    "delete old conversations": {
+        "task": "assistant.conversations.tasks.delete_old_conversations",
+        "schedule": 3600.0,
+    },
     "purge jobs": {"task": "assistant.console.tasks.purge_jobs", "schedule": 3600.0},
 }
 

@@ -11,11 +11,12 @@ from typing import Any
 
 from assistant.accounts import principals
 from assistant.accounts.principals import Principal
-from assistant.conversations import events, leases, limits, scenarios, turns
+from assistant.conversations import limits, scenarios, turns
 from assistant.conversations.access import find_conversation
+from assistant.conversations.announcing import tell
 from assistant.conversations.database import in_database
 from assistant.conversations.errors import Forbidden, NotFound, Refused
-from assistant.conversations.events import Cursor, HistoryLost, LogUnavailable
+from assistant.conversations.events import Cursor
 from assistant.conversations.frames import (
     Ask,
     Command,
@@ -188,25 +189,6 @@ def _note(conversation: Conversation, command: Feedback | Handoff) -> Frame:
     except ValueError as error:
         raise Refused(str(error)) from None
     return {"type": "handed_over", "client_id": client_id, **told}
-
-
-async def tell(conversation: Conversation, body: Frame) -> bool:
-    """Tell every open tab what happened between turns; False if the log will not carry it now."""
-    epoch = await in_database(_quiet_epoch, conversation)
-    if epoch is None:
-        return False
-    try:
-        await events.append_to_end(str(conversation.pk), epoch=epoch, body=body)
-    except (LogUnavailable, HistoryLost):
-        return False
-    return True
-
-
-def _quiet_epoch(conversation: Conversation) -> int | None:
-    """The epoch of the last turn, if that is finished: a running one is the only writer of its own."""
-    if Turn.objects.filter(conversation=conversation, state__in=leases.ACTIVE).exists():
-        return None
-    return Conversation.objects.values_list("epoch", flat=True).filter(pk=conversation.pk).first()
 
 
 # ---- errors ------------------------------------------------------------------------------------

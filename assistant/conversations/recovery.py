@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import uuid
+from datetime import timedelta
 
 from django.db import transaction
 from django.utils import timezone
 
 from assistant.conversations import leases, loading
+from assistant.conversations.database import in_database
 from assistant.conversations.models import Message, Turn
+
+# A lease that lapsed so long ago: there is no web process that would have seen it.
+ABANDONED_S = 20
 
 
 def claim_lapsed() -> list[tuple[uuid.UUID, int]]:
@@ -23,6 +28,24 @@ def claim_lapsed() -> list[tuple[uuid.UUID, int]]:
         else:
             claimed.append((turn_id, new_token))
     return claimed
+
+
+async def run_abandoned() -> int:
+    """Run here, in a worker, what no web process has taken up for long. Returns how many turns."""
+    from assistant.conversations.runner import get_runner  # the runner claims through this module
+
+    if not await in_database(has_abandoned):
+        return 0
+    runner = get_runner()
+    num_taken = await runner.take_over()
+    await runner.wait_idle()
+    await runner.close()
+    return num_taken
+
+
+def has_abandoned() -> bool:
+    limit = timezone.now() - timedelta(seconds=ABANDONED_S)
+    return Turn.objects.filter(state__in=leases.ACTIVE, lease_until__lt=limit).exists()
 
 
 @transaction.atomic
