@@ -78,7 +78,7 @@ def test_a_hundred_jobs_made_in_transactions_all_find_their_rows(worker: Worker)
     def create(number: int) -> None:
         with transaction.atomic():
             jobs.start(kind=f"test {number}", task=hasty_job)
-            time.sleep(0.01)
+            time.sleep(0.04)
         connection.close()
 
     with ThreadPoolExecutor(4) as pool:
