@@ -39,8 +39,9 @@ export class Announcer {
   finish(message) {
     clearTimeout(this.timer);
     this.timer = 0;
-    const text = plainText(message.text).slice(message.id === this.id ? this.spoken : 0);
+    const from = message.id === this.id && message.state !== "retracted" ? this.spoken : 0;
+    const end = { complete: "answerDone", stopped: "announceStop" }[message.state] ?? message.state;
     this.id = null;
-    this.element.textContent = `${text} ${t(message.state === "stopped" ? "announceStop" : message.state === "complete" ? "answerDone" : message.state)}`.trim();
+    this.element.textContent = `${plainText(message.text).slice(from)} ${t(end)}`.trim();
   }
 }

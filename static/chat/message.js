@@ -95,9 +95,8 @@ export class MessageView {
     const { message } = this;
     if (this.isWriting) return [];
     const parts = [];
-    if (message.citations?.length && message.state !== "retracted") parts.push(sourceList(message.citations));
+    if (message.citations?.length) parts.push(sourceList(message.citations));
     if (message.state === "stopped") parts.push(h("p", { class: "note", text: t("stopped") }));
-    if (message.state === "retracted") parts.push(h("p", { class: "note", text: t("retracted") }));
     if (["interrupted", "failed"].includes(message.state)) {
       parts.push(this.notice("warn", t(message.state), h("button", { type: "button", class: "button quiet small retry", on: { click: () => this.actions.regenerate(message) } }, icon("retry"), t("retry"))));
     }
@@ -118,7 +117,7 @@ export class MessageView {
       const button = iconButton(name, label, () => this.rate(value, button), { "aria-pressed": String(message.feedback === value), class: "icon-button thumb" });
       return button;
     };
-    const canJudge = !["interrupted", "failed"].includes(message.state);
+    const canJudge = !["interrupted", "failed", "retracted"].includes(message.state);
     const copy = iconButton("copy", t("copy"), async () => {
       await navigator.clipboard.writeText(message.text);
       copy.replaceChildren(icon("check"));

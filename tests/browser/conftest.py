@@ -1,4 +1,7 @@
-"""Chromium against a real web process and a scripted engine; the site is new for each test."""
+"""Chromium against a real web process and a scripted engine; the site is new for each test.
+
+The web process ends with this folder: one that idled beside other tests would take over their turns.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +19,13 @@ from tests.support.web import WebServer
 SCENARIO = "tests.browser.scenario.Plain"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def engine_process() -> Iterator[ScriptedEngine]:
     with ScriptedEngine(rate=150) as engine:
         yield engine
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def web_process(engine_process: ScriptedEngine, django_db_setup: None) -> Iterator[WebServer]:
     environment = {"TEST_SCENARIOS": SCENARIO}
     with WebServer(engine_socket=engine_process.socket_path, environment=environment) as web:
