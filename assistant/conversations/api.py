@@ -99,6 +99,7 @@ def export_conversation(
 
 api = NinjaAPI(title="Parley", version="1", urls_namespace="conversations", docs_url=None)
 api.add_router("/conversations", router)
+api.add_router("/visitor", "assistant.accounts.api.router")
 
 
 @api.exception_handler(PermissionDenied)

@@ -10,7 +10,7 @@ import uuid
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from assistant.conversations import events, leases, private
@@ -63,17 +63,15 @@ def start(
     Raises BadText, TooLarge, Busy, NotFound. The caller hands the turn to the runner.
     """
     text = checked_text(text)
-    if earlier := _find_turn(conversation, client_id):
-        return earlier
     screening = _screen(conversation, text)
-    try:
-        with transaction.atomic():
-            locked = _lock(conversation)
-            parent = _find_message(locked, parent_id) if parent_id else locked.leaf
-            question = _add_question(locked, parent, screening, client_id)
-            return _begin(locked, question, screening=screening, sampling=sampling)
-    except IntegrityError:
-        return _won_by_another(conversation, client_id)
+    with transaction.atomic():
+        locked = _lock(conversation)
+        if earlier := _find_turn(locked, client_id):
+            return earlier
+        _refuse_busy(locked)
+        parent = _find_message(locked, parent_id) if parent_id else locked.leaf
+        question = _add_question(locked, parent, screening, client_id)
+        return _begin(locked, question, screening=screening, sampling=sampling)
 
 
 def edit(
@@ -86,36 +84,31 @@ def edit(
 ) -> Turn:
     """Ask differently: a new branch beside the edited question. Raises as `start`."""
     text = checked_text(text)
-    if earlier := _find_turn(conversation, client_id):
-        return earlier
     screening = _screen(conversation, text)
-    try:
-        with transaction.atomic():
-            locked = _lock(conversation)
-            edited = _find_message(locked, message_id, role=Message.Role.USER)
-            question = _add_question(locked, edited.parent, screening, client_id)
-            return _begin(locked, question, screening=screening)
-    except IntegrityError:
-        return _won_by_another(conversation, client_id)
+    with transaction.atomic():
+        locked = _lock(conversation)
+        if earlier := _find_turn(locked, client_id):
+            return earlier
+        _refuse_busy(locked)
+        edited = _find_message(locked, message_id, role=Message.Role.USER)
+        question = _add_question(locked, edited.parent, screening, client_id)
+        return _begin(locked, question, screening=screening)
 
 
 def regenerate(
     *, conversation: Conversation, principal: Principal, message_id: uuid.UUID, client_id: uuid.UUID
 ) -> Turn:
     """Answer the same question again: a new branch beside the old answer. Raises Busy, NotFound."""
-    if earlier := _find_turn(conversation, client_id):
-        return earlier
-    try:
-        with transaction.atomic():
-            locked = _lock(conversation)
-            answer = _find_message(locked, message_id, role=Message.Role.ASSISTANT)
-            assert answer.parent is not None
-            before = answer.parent.turns.order_by("created_at").first()
-            return _begin(
-                locked, answer.parent, said=before.screening if before else {}, answer_client_id=client_id
-            )
-    except IntegrityError:
-        return _won_by_another(conversation, client_id)
+    with transaction.atomic():
+        locked = _lock(conversation)
+        if earlier := _find_turn(locked, client_id):
+            return earlier
+        _refuse_busy(locked)
+        answer = _find_message(locked, message_id, role=Message.Role.ASSISTANT)
+        assert answer.parent is not None
+        before = answer.parent.turns.order_by("created_at").first()
+        said = before.screening if before else {}
+        return _begin(locked, answer.parent, said=said, answer_client_id=client_id)
 
 
 def stop(*, turn_id: uuid.UUID, principal: Principal) -> bool:
@@ -129,7 +122,7 @@ def stop(*, turn_id: uuid.UUID, principal: Principal) -> bool:
 def select(*, conversation: Conversation, message_id: uuid.UUID) -> Message:
     """Show the branch that goes through this message; its newest end becomes the leaf. Raises NotFound."""
     with transaction.atomic():
-        locked = _lock(conversation, may_be_busy=True)
+        locked = _lock(conversation)
         message = _find_message(locked, message_id)
         newest: dict[uuid.UUID | None, Message] = {}
         for other in locked.messages.order_by("created_at"):
@@ -147,6 +140,17 @@ def judge(*, conversation: Conversation, message_id: uuid.UUID, value: int, reas
     ).update(feedback=value, feedback_reason=reason[:500])
     if not changed:
         raise NotFound(f"There is no answer {message_id} in this conversation.")
+
+
+def rename(*, conversation: Conversation, title: str) -> None:
+    """Give a conversation its owner's title. Raises BadText."""
+    title = " ".join(title.split())
+    if not title:
+        raise BadText("The title is empty. Write something.")
+    screening = _screen(conversation, title[:200])
+    Conversation.objects.filter(pk=conversation.pk).update(
+        title=screening.text, is_titled=True, updated_at=timezone.now()
+    )
 
 
 def delete(*, conversation: Conversation) -> None:
@@ -178,13 +182,17 @@ def _forget(conversation_id: str, answers: list[uuid.UUID]) -> None:
 # ---- within a transaction ----------------------------------------------------------------------
 
 
-def _lock(conversation: Conversation, *, may_be_busy: bool = False) -> Conversation:
+def _lock(conversation: Conversation) -> Conversation:
+    """One writer at a time; whoever waited sees what the other wrote."""
     locked = Conversation.objects.select_for_update().filter(pk=conversation.pk).first()
     if locked is None:
         raise NotFound(f"There is no conversation {conversation.pk}.")
-    if not may_be_busy and locked.turns.filter(state__in=leases.ACTIVE).exists():
-        raise Busy("The last question is still being answered. Wait for it, or stop it.", retry_after_s=2)
     return locked
+
+
+def _refuse_busy(conversation: Conversation) -> None:
+    if conversation.turns.filter(state__in=leases.ACTIVE).exists():
+        raise Busy("The last question is still being answered. Wait for it, or stop it.", retry_after_s=2)
 
 
 def _find_message(
@@ -279,20 +287,3 @@ def _find_turn(conversation: Conversation, client_id: uuid.UUID) -> Turn | None:
     if message.role == Message.Role.ASSISTANT:
         return message.turn
     return message.turns.order_by("created_at").first()
-
-
-def _won_by_another(conversation: Conversation, client_id: uuid.UUID) -> Turn:
-    turn = _find_turn(conversation, client_id)
-    assert turn is not None, "only a second message with the same client id breaks a constraint"
-    return turn
-
-
-def rename(*, conversation: Conversation, title: str) -> None:
-    """Give a conversation its owner's title. Raises BadText."""
-    title = " ".join(title.split())
-    if not title:
-        raise BadText("The title is empty. Write something.")
-    screening = _screen(conversation, title[:200])
-    Conversation.objects.filter(pk=conversation.pk).update(
-        title=screening.text, is_titled=True, updated_at=timezone.now()
-    )

@@ -19,6 +19,7 @@ from assistant.redis import get_async_redis
 from assistant.widget.models import Site
 from tests.support.scripted_engine import ScriptedEngine
 from tests.support.valkey import ValkeyServer
+from tests.support.web import WebServer
 
 PLAIN = "tests.support.plain_scenario.Plain"
 
@@ -48,6 +49,20 @@ def engine(engine_process: ScriptedEngine, settings: Any) -> Iterator[ScriptedEn
     settings.SCENARIOS = [PLAIN]
     yield engine_process
     engine_process.rules = []
+
+
+@pytest.fixture(scope="module")
+def web_process(engine_process: ScriptedEngine, django_db_setup: None) -> Iterator[WebServer]:
+    """A real web process, one a module: its recovery would take over turns of tests beside it."""
+    with WebServer(engine_socket=engine_process.socket_path, environment={"TEST_SCENARIOS": PLAIN}) as server:
+        yield server
+
+
+@pytest.fixture
+def server(web_process: WebServer, engine: ScriptedEngine, valkey: ValkeyServer, site: Site) -> WebServer:
+    if not web_process.is_up():
+        web_process.start()
+    return web_process
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import httpx
 import openai
@@ -12,24 +11,10 @@ import pytest
 from assistant.accounts import api_keys
 from assistant.conversations.models import Conversation, Message
 from assistant.widget.models import Site
-from tests.assistant.conversations.conftest import PLAIN
 from tests.support.scripted_engine import ScriptedEngine
-from tests.support.valkey import ValkeyServer
 from tests.support.web import WebServer
 
 SAY = "Hello? [[say:The first sentence. The second one.]]"
-
-
-@pytest.fixture(scope="module")
-def module_server(engine_process: ScriptedEngine, django_db_setup: None) -> Iterator[WebServer]:
-    server = WebServer(engine_socket=engine_process.socket_path, environment={"TEST_SCENARIOS": PLAIN})
-    with server:
-        yield server
-
-
-@pytest.fixture
-def server(module_server: WebServer, engine: ScriptedEngine, valkey: ValkeyServer) -> WebServer:
-    return module_server
 
 
 @pytest.fixture

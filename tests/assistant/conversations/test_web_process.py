@@ -4,28 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-
-import pytest_asyncio
 
 from assistant.conversations.models import Message, Turn
-from tests.assistant.conversations.conftest import PLAIN, Person
+from tests.assistant.conversations.conftest import Person
 from tests.support.chat_client import Closed, RemoteChat, Transcript
-from tests.support.scripted_engine import ScriptedEngine
-from tests.support.valkey import ValkeyServer
 from tests.support.web import WebServer
 
 SENTENCES = " ".join(f"This is sentence number {number}." for number in range(1, 31))
-
-
-@pytest_asyncio.fixture
-async def server(
-    engine: ScriptedEngine, valkey: ValkeyServer, transactional_db: None
-) -> AsyncIterator[WebServer]:
-    server = WebServer(engine_socket=engine.socket_path, environment={"TEST_SCENARIOS": PLAIN})
-    await asyncio.to_thread(server.start)
-    yield server
-    await asyncio.to_thread(server.stop)
 
 
 async def come_back(person: Person, server: WebServer, transcript: Transcript) -> RemoteChat:
