@@ -1,4 +1,4 @@
-"""What can be wrong with knowledge that people bring. Each message names the value, the reason, the remedy."""
+"""What can be wrong with knowledge that people bring: the value seen, the reason, the remedy."""
 
 from __future__ import annotations
 

@@ -45,13 +45,14 @@ SQLITE_SEARCH = (
     " WHERE knowledge_fts MATCH %s ORDER BY score DESC LIMIT %s"
 )
 POSTGRES_SEARCH = (
-    (
-        f"SELECT id, ts_rank_cd('{{{{0.1, 0.2, 0.4, 1.0}}}}', {POSTGRES_VECTOR}, query, 1) * 10 AS score"  # noqa: S608
-        f" FROM knowledge_passage, to_tsquery('english', %s) query WHERE {POSTGRES_VECTOR} @@ query"
-        " ORDER BY score DESC LIMIT %s"
-    )
-    .replace("{{", "{")
-    .replace("}}", "}")
+    f"SELECT id, ts_rank_cd({POSTGRES_VECTOR}, query, 1) * 10 AS score"  # noqa: S608
+    f" FROM knowledge_passage, to_tsquery('english', %s) query WHERE {POSTGRES_VECTOR} @@ query"
+    " ORDER BY score DESC LIMIT %s"
+)
+SQLITE_COUNT = "SELECT count(*) FROM knowledge_fts WHERE knowledge_fts MATCH %s"
+POSTGRES_COUNT = (
+    f"SELECT count(*) FROM knowledge_passage WHERE {POSTGRES_VECTOR}"  # noqa: S608
+    " @@ to_tsquery('english', %s)"
 )
 
 
@@ -81,11 +82,9 @@ def num_passages_with(terms: Iterable[str]) -> dict[str, int]:
     with connection.cursor() as cursor:
         for term in terms:
             if is_postgres():
-                sql = f"SELECT count(*) FROM knowledge_passage WHERE {POSTGRES_VECTOR} @@ to_tsquery('english', %s)"  # noqa: S608
-                cursor.execute(sql, [postgres_phrase(term)])
+                cursor.execute(POSTGRES_COUNT, [postgres_phrase(term)])
             else:
-                sql = "SELECT count(*) FROM knowledge_fts WHERE knowledge_fts MATCH %s"
-                cursor.execute(sql, [sqlite_phrase(term)])
+                cursor.execute(SQLITE_COUNT, [sqlite_phrase(term)])
             found[term] = int(cursor.fetchone()[0])
     return found
 

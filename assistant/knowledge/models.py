@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Collection(models.Model):
-    """Articles that belong together. `epoch` grows with every change, so cached answers become unreachable."""
+    """Articles that belong together. `epoch` grows with each change: old answers become unreachable."""
 
     slug = models.SlugField(unique=True)
     name = models.CharField(max_length=100)

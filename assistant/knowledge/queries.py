@@ -12,6 +12,7 @@ import difflib
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 from assistant.knowledge import fulltext
@@ -94,9 +95,7 @@ def identifier_parts(question: str) -> list[str]:
 
 def joined(terms: list[str]) -> list[str]:
     """Neighbours as one word, when somebody wrote it so."""
-    pairs_of = [
-        first + second for first, second in zip(terms, terms[1:], strict=False) if (first + second).isalnum()
-    ]
+    pairs_of = [first + second for first, second in pairwise(terms) if (first + second).isalnum()]
     return [word for word, count in fulltext.num_passages_with(pairs_of[:8]).items() if count]
 
 

@@ -158,7 +158,8 @@ def heading_match(headings: str, wanted: set[str]) -> float:
 def spread(hits: list[Hit]) -> list[Hit]:
     """At most MAX_PER_ARTICLE of one article in front; the rest follow."""
     counts: dict[int, int] = {}
-    front, rest = [], []
+    front: list[Hit] = []
+    rest: list[Hit] = []
     for hit in hits:
         number = counts[hit.passage.article_id] = counts.get(hit.passage.article_id, 0) + 1
         (front if number <= MAX_PER_ARTICLE else rest).append(hit)

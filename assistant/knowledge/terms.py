@@ -13,7 +13,7 @@ CJK_RUN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]+")
 CAMEL = re.compile(r"\b(?=\w*[a-z])\w*[a-z\d][A-Z]\w*\b|\b[A-Z]{2,}[a-z]\w*\b")
 HUMP = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 WORD = re.compile(r"[a-z0-9]+(?:[._\-][a-z0-9]+)*\+{0,2}")
-SUFFIXES = (
+SUFFIXES: tuple[str, ...] = (
     "ization",
     "ational",
     "fulness",

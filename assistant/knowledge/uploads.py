@@ -25,7 +25,7 @@ KEY = "upload"
 
 
 def enqueue(*, collection: Collection, files: Sequence[UploadedFile], by: User | None) -> Job:
-    """Check and keep the files, then start the job. Raises RefusedSource or UnreadableFile; nothing is kept then."""
+    """Keep the files and start the job. Raises RefusedSource or UnreadableFile; then nothing is kept."""
     from assistant.knowledge.tasks import ingest_upload
 
     if not files or len(files) > MAX_FILES:

@@ -30,7 +30,7 @@ Epochs = tuple[tuple[int, int], ...]
 
 @dataclass
 class Matrix:
-    """ids int64 [N], ascending; vectors fp32 [N, 384]: rows are normalised, or zero where not embedded yet."""
+    """ids int64 [N], ascending; vectors fp32 [N, 384]: normalised rows, or zeros where not embedded yet."""
 
     epochs: Epochs
     ids: NDArray[np.int64]

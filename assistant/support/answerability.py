@@ -26,15 +26,17 @@ NUM_PASSAGES = 3
 # What people ask and manuals rarely tell: money, people, places, dates. Their words occur everywhere in
 # other senses ("the cost of a query"), so the quotation itself must hold them.
 WORLDLY = re.compile(
-    r"\b(price|pricing|cost|costs|fee|fees|salary|pay|paid|buy|sell|refund|discount|revenue|invoice|phone|hotline|call"
-    r"|office|headquarters?|ceo|founder|boss|employees?|staff|company|weather|who|where is|when will|certificate)\b"
+    r"\b(price|pricing|cost|costs|fee|fees|salary|pay|paid|buy|sell|refund|discount|revenue|invoice|phone"
+    r"|hotline|call|office|headquarters?|ceo|founder|boss|employees?|staff|company|weather|who|where is"
+    r"|when will|certificate)\b"
     r"|价格|收费|费用|多少钱|电话|公司|员工|老板|办公室|地址在|天气|股票|什么时候发布|谁",
     re.IGNORECASE,
 )
-
-
 # Chinese words that ask and connect; they are in no glossary and mean nothing to it.
-FUNCTION_WORDS = r"怎么样|怎么|怎样|如何|什么|为什么|哪些|哪个|哪里|可以|能够|能|吗|呢|的|了|是|在|我|你|您|用|把|让|给|和|与|或|里|中|上|有|要|想|请|请问"
+FUNCTION_WORDS = (
+    r"怎么样|怎么|怎样|如何|什么|为什么|哪些|哪个|哪里|可以|能够|能|吗|呢|的|了|是|在|我|你|您|用|把|让|给|和"
+    r"|与|或|里|中|上|有|要|想|请问|请"
+)
 
 
 @dataclass(frozen=True)

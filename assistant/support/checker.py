@@ -14,18 +14,22 @@ from assistant.safety.findings import Finding
 
 NUMBER = re.compile(r"(?<![\w.])\d+(?:[.,]\d+)*(?![\w])")
 IDENTIFIER = re.compile(
-    r"`[^`\n]+`|\b\w+(?:\.\w+)+\b|\b\w*[a-z]_\w+\b|\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b|\b[a-z]+[A-Z]\w*\b|(?<!\S)--?[a-z][\w-]+"
-    r"|\b[A-Z][a-z]+[A-Z]\w*\b"
+    r"`[^`\n]+`|\b\w+(?:\.\w+)+\b|\b\w*[a-z]_\w+\b|\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b|\b[a-z]+[A-Z]\w*\b"
+    r"|\b[A-Z][a-z]+[A-Z]\w*\b|(?<!\S)--?[a-z][\w-]+"
 )
 NAME = re.compile(r"(?<=[a-z,;] )[A-Z][a-zA-Z]+\b")
 CITATION = re.compile(r"\[\d\]")
 SAYS_NOTHING = re.compile(
-    r"\b(i (?:do not|don't) know|i(?:'m| am) (?:not sure|sorry|an ai)|(?:passages?|quotation|documentation|text|manual) "
-    r"(?:do(?:es)? not|doesn't|don't) (?:mention|say|contain|provide|specify|explain|include)|not (?:mentioned|specified|provided)"
-    r" in the (?:passages?|text|manual)|as an ai)\b|我不知道|没有提到|未提及|没有说明|无法回答|没有提供",
+    r"\b(?:i (?:do not|don't) know|i(?:'m| am) (?:not sure|sorry|an ai)|as an ai)\b"
+    r"|\b(?:passages?|quotation|documentation|text|manual) (?:do(?:es)? not|doesn't|don't) "
+    r"(?:mention|say|contain|provide|specify|explain|include)"
+    r"|\bnot (?:mentioned|specified|provided) in the (?:passages?|text|manual)\b"
+    r"|我不知道|没有提到|未提及|没有说明|无法回答|没有提供",
     re.IGNORECASE,
 )
-MAX_REPEATED = 0.85
+ECHO = re.compile(
+    r"\bthe (?:reader|quotation|passages?|most important words)\b|读者|引文|最重要的词", re.IGNORECASE
+)
 MIN_GROUNDED = 0.55
 PLAIN_NAMES = frozenset({"English", "Python", "I", "Yes", "No", "The", "You", "If", "It", "This"})
 
@@ -39,7 +43,7 @@ class SupportChecker:
         self.numbers = set(NUMBER.findall(allowed)) | {"1", "2", "3"}
         self.stems = stems(allowed)
         self.quoted = squeeze(quoted)
-        self.quoted_stems = stems(quoted)
+        self.question = squeeze(question)
 
     def check(self, sentence: str) -> Finding | None:
         text = CITATION.sub("", sentence).strip()
@@ -50,6 +54,8 @@ class SupportChecker:
         """Why the sentence cannot stand, or None."""
         if SAYS_NOTHING.search(text):
             return "says that nothing is known, beside a quotation"
+        if ECHO.search(text) or squeeze(text).rstrip("?？. ") in self.question:
+            return "speaks of the task or repeats the question"
         if text.endswith((":", "：")):
             return "announces what does not follow"
         if unsupported := [number for number in NUMBER.findall(text) if number not in self.numbers]:
@@ -64,7 +70,9 @@ class SupportChecker:
 
     def knows(self, identifier: str) -> bool:
         bare = squeeze(identifier.strip("`").rstrip("()"))
-        return bare in self.text or bare.rsplit(".", 1)[-1] in self.text and len(bare.rsplit(".", 1)[-1]) > 3
+        return bare in self.text or (
+            bare.rsplit(".", 1)[-1] in self.text and len(bare.rsplit(".", 1)[-1]) > 3
+        )
 
     def is_known_name(self, name: str) -> bool:
         return name in PLAIN_NAMES or name.lower() in self.text or stem(name.lower()) in self.stems

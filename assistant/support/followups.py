@@ -11,13 +11,14 @@ from assistant.knowledge.queries import key_terms, translate
 from assistant.knowledge.terms import CJK_RUN, words
 
 POINTING = re.compile(
-    r"\b(it|its|that|this|these|those|they|them|there|then|the same|instead|else|one|ones|both|the (?:first|second|last|other))\b"
-    r"|它|这个|这样|那个|那样|这些|那些|上面|前面|刚才|其中|同样",
+    r"\b(it|its|that|this|these|those|they|them|there|then|the same|instead|else|one|ones|both"
+    r"|the (?:first|second|last|other))\b|它|这个|这样|那个|那样|这些|那些|上面|前面|刚才|其中|同样",
     re.IGNORECASE,
 )
 OPENING = re.compile(
-    r"^\s*(and|but|or|so|also|then|what about|how about|what if|why|why not|which one|where|when|for example|more|"
-    r"really|ok|okay|is there|can i also)\b|^\s*(那|那么|还有|另外|如果|但是|可是|为什么|比如|然后)|呢\s*[?？]?\s*$",
+    r"^\s*(and|but|or|so|also|then|what about|how about|what if|why|why not|which one|where|when|more"
+    r"|for example|really|ok|okay|is there|can i also)\b"
+    r"|^\s*(那|那么|还有|另外|如果|但是|可是|为什么|比如|然后)|呢\s*[?？]?\s*$",
     re.IGNORECASE,
 )
 MAX_BACK = 3

@@ -1,8 +1,8 @@
 """What the model is told. The head is the same for every question of every site, so it is computed once
 and found again in the prefix cache; everything that varies comes after it.
 
-A 0.5B model follows one short instruction and an example of the form better than a page of rules. It is
-given the quotation that the reader already sees and asked for no more than to explain it.
+A 0.5B model follows one short instruction better than a page of rules. It is told which words were quoted
+to the reader and asked for no more than a sentence or two on them.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from pathlib import Path
 from assistant.knowledge.search import Hit
 
 SYSTEM = (
-    "You help readers of a manual. You get passages of the manual, a question, and the quotation that the reader "
-    "already sees. Explain in one to three short sentences what this means for the question. Say only what the "
-    "passages say. Use the names of settings, commands and functions exactly as they stand there. Do not repeat the "
-    "quotation. Do not write code blocks. If the question assumes something that the passages contradict, say so first."
+    "You help readers of a manual. You get passages of the manual and a question. Answer the question in "
+    "one or two short, plain sentences. Say only what the passages say. Use the names of settings, commands "
+    "and functions exactly as they stand there. Write no code blocks and no lists. If the question assumes "
+    "something that the passages contradict, say that first."
 )
 LANGUAGES = {
     "en": "Answer in English.",
@@ -36,8 +36,8 @@ def messages(
     )
     before = "".join(f"Asked before: {message['content'][:200]}\n" for message in history)
     content = (
-        f"Passages:\n{passages}\n\n{before}Question: {question}\n\nThe reader already sees: {quoted[:600]}\n\n"
-        f"{LANGUAGES[language]}"
+        f"Passages:\n{passages}\n\nThe most important words are: {quoted[:400]}\n\n"
+        f"{before}Question: {question}\n{LANGUAGES[language]}"
     )
     return [{"role": "system", "content": SYSTEM}, {"role": "user", "content": content}]
 

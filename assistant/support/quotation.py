@@ -21,7 +21,6 @@ from assistant.knowledge.search import Hit
 from assistant.knowledge.terms import stems
 
 MAX_UNITS = 20
-MAX_QUOTE = 480
 MAX_CODE_LINES = 14
 POINTS_BACK = re.compile(
     r"^(this|that|these|those|it|they|such|the (?:former|latter)|however|but|also|then|so)\b", re.I
@@ -30,7 +29,7 @@ POINTS_BACK = re.compile(
 REFERS = re.compile(r"^(for (more|details|a full)\b.*\bsee|see|please see|refer to|read more)\b", re.I)
 
 MEANING_WEIGHT = 1.0
-WORDS_WEIGHT = 0.5
+WORDS_WEIGHT = 0.3
 PASSAGE_WEIGHT = 0.6
 
 Vector = NDArray[np.float32]
@@ -71,7 +70,7 @@ def take_apart(number: int, text: str) -> list[Unit]:
     lines = text.split("\n")
     found: list[Unit] = []
     for token in parser.parse(text):
-        if not token.map or token.hidden and token.level == 0:
+        if not token.map:
             continue
         source = "\n".join(lines[token.map[0] : token.map[1]]).strip("\n")
         at = len(found)
@@ -130,7 +129,7 @@ def worth_embedding(units: Sequence[Unit], hits: Sequence[Hit], weights: Mapping
     return list(dict.fromkeys(entry.unit.text for entry in ranked[:MAX_UNITS]))
 
 
-def choose(units: Sequence[Unit], ranked: Sequence[Scored], *, max_characters: int = MAX_QUOTE) -> Quote:
+def choose(units: Sequence[Unit], ranked: Sequence[Scored], *, max_characters: int) -> Quote:
     """The best unit with its neighbours, as far as they belong to it and there is room."""
     best = ranked[0]
     mine = [unit for unit in units if unit.hit == best.unit.hit]

@@ -30,18 +30,19 @@ from assistant.support.replies import language_of, reply
 from assistant.widget.models import Site
 
 NUM_QUOTED = 4
-NUM_PROMPTED = 3
-MAX_SECOND_QUOTE = 260
-# A second quotation from elsewhere, when it is nearly as good: it often holds the other half.
-SECOND_WITHIN = 0.3
-MAX_ANSWER_TOKENS = 160
+NUM_PROMPTED = 4
+# Characters of the first, second and third quotation. The further ones come from other passages, when they
+# are nearly as good: they often hold the other half of the answer.
+QUOTE_BUDGETS = (600, 400, 250)
+FURTHER_WITHIN = 0.5
+MAX_ANSWER_TOKENS = 120
 
 _remembered = Remembered()
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What was found for a question: hits, the units of the best ones, scored, and how likely it is enough."""
+    """What was found for a question: hits, the units of the best ones, scored, and what was measured."""
 
     found: Found
     units: list[Unit]
@@ -176,13 +177,15 @@ def weigh(
 
 
 def choose_quotes(evidence: Evidence) -> list[Quote]:
-    """The best quotation, and a second one from another passage when it is nearly as good."""
-    first = quotation.choose(evidence.units, evidence.ranked)
-    others = [entry for entry in evidence.ranked if entry.unit.hit != first.hit]
-    if not others or others[0].score < first.best.score - SECOND_WITHIN:
-        return [first]
-    second = quotation.choose(evidence.units, others, max_characters=MAX_SECOND_QUOTE)
-    return [first] if second.text in first.text else [first, second]
+    """The best quotation, and further ones from other passages that are nearly as good."""
+    quotes: list[Quote] = []
+    for budget in QUOTE_BUDGETS:
+        used = {quote.hit for quote in quotes}
+        left = [entry for entry in evidence.ranked if entry.unit.hit not in used]
+        if not left or (quotes and left[0].score < quotes[0].best.score - FURTHER_WITHIN):
+            break
+        quotes.append(quotation.choose(evidence.units, left, max_characters=budget))
+    return quotes
 
 
 def order_hits(hits: Sequence[Hit], quotes: Sequence[Quote]) -> list[Hit]:

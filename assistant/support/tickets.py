@@ -118,9 +118,7 @@ def send(ticket: Ticket) -> int:
         values = {"email": ticket.email, "site": site.name, "transcript": ticket.transcript}
         sent += send_mail(subject, body % values, None, [site.handoff_email])
     with override(ticket.conversation.locale if ticket.conversation else site.default_locale):
-        body = _(
-            "Your question reached us as #%(number)s. Somebody will read it and write back to you.\n\n%(subject)s\n"
-        )
+        body = _("Your question reached us as #%(number)s. Somebody will write back to you.\n\n%(subject)s\n")
         values = {"number": str(ticket.number), "subject": ticket.subject}
         sent += send_mail(subject, body % values, None, [ticket.email])
     return sent

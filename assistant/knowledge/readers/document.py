@@ -12,7 +12,7 @@ CJK = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]")
 
 @dataclass(frozen=True)
 class Document:
-    """`title` may be empty; `markdown` starts its sections with ATX headings; `locale` is "en" or "zh-hans"."""
+    """`title` may be empty; sections of `markdown` have ATX headings; `locale`: "en" or "zh-hans"."""
 
     title: str
     markdown: str

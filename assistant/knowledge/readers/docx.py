@@ -32,7 +32,7 @@ def weigh(data: bytes) -> None:
         entries = archive.infolist()
         if len(entries) > MAX_ENTRIES or sum(entry.file_size for entry in entries) > MAX_UNPACKED_BYTES:
             raise UnreadableFile(
-                f"it unpacks to more than {MAX_UNPACKED_BYTES:,} bytes or {MAX_ENTRIES} entries: refused as a bomb."
+                f"more than {MAX_UNPACKED_BYTES:,} bytes or {MAX_ENTRIES} entries when unpacked: refused."
             )
         left = MAX_UNPACKED_BYTES
         for entry in entries:

@@ -32,7 +32,7 @@ WORDS |= {"emphasis", "strong", "sup", "sub", "menuselection", "guilabel", "dfn"
 
 
 def inline(text: str) -> str:
-    """`text` may span the lines of one paragraph. Code spans are set aside first, so nothing is read in them."""
+    """`text` may span lines of one paragraph. Code is set aside first, so nothing is read in it."""
     kept: list[str] = []
 
     def keep(value: str) -> str:
