@@ -119,7 +119,7 @@ def key_terms(asked: list[str]) -> list[str]:
 
 
 def corrected(term: str) -> str | None:
-    """The word of the vocabulary that was meant, if one is very close. Codes and short words are left alone."""
+    """The word of the vocabulary that was meant, if one is very close. Short words are left alone."""
     if len(term) < 5 or not term.isalpha():
         return None
     base = stem(term)

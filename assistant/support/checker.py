@@ -1,7 +1,8 @@
 """Each sentence of the model against its passages, before anybody sees it.
 
-Numbers, identifiers and names must stand in the passages or in the question; a sentence with others is
-dropped, and the quotation stands alone. So are sentences that announce what does not follow, say that
+Numbers and identifiers must stand in what was quoted or asked: a small model picks the wrong one when it
+sees many. Names must stand in the passages. A sentence with others is dropped, and the quotation stands
+alone. So are sentences that announce what does not follow, say that
 nothing is known (that was decided before, by measurement), or repeat the quotation.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from assistant.knowledge.terms import stem, stems, words
+from assistant.knowledge.terms import CJK_RUN, stem, stems, words
 from assistant.safety.findings import Finding
 
 NUMBER = re.compile(r"(?<![\w.])\d+(?:[.,]\d+)*(?![\w])")
@@ -31,6 +32,7 @@ ECHO = re.compile(
     r"\bthe (?:reader|quotation|passages?|most important words)\b|读者|引文|最重要的词", re.IGNORECASE
 )
 MIN_GROUNDED = 0.55
+MIN_WORDS = 4
 PLAIN_NAMES = frozenset({"English", "Python", "I", "Yes", "No", "The", "You", "If", "It", "This"})
 
 
@@ -40,7 +42,9 @@ class SupportChecker:
     def __init__(self, *, passages: str, question: str, quoted: str) -> None:
         allowed = f"{passages}\n{question}"
         self.text = squeeze(allowed)
-        self.numbers = set(NUMBER.findall(allowed)) | {"1", "2", "3"}
+        shown = f"{quoted}\n{question}"
+        self.shown = squeeze(shown)
+        self.numbers = set(NUMBER.findall(shown))
         self.stems = stems(allowed)
         self.quoted = squeeze(quoted)
         self.question = squeeze(question)
@@ -56,12 +60,14 @@ class SupportChecker:
             return "says that nothing is known, beside a quotation"
         if ECHO.search(text) or squeeze(text).rstrip("?？. ") in self.question:
             return "speaks of the task or repeats the question"
+        if len(words(text)) < MIN_WORDS and not CJK_RUN.search(text):
+            return "a bare yes or no, which nothing supports"
         if text.endswith((":", "：")):
             return "announces what does not follow"
         if unsupported := [number for number in NUMBER.findall(text) if number not in self.numbers]:
-            return f"{len(unsupported)} numbers that no passage holds"
+            return f"{len(unsupported)} numbers that were not quoted"
         if unsupported := [name for name in IDENTIFIER.findall(text) if not self.knows(name)]:
-            return f"{len(unsupported)} identifiers that no passage holds"
+            return f"{len(unsupported)} identifiers that were not quoted"
         if unsupported := [name for name in NAME.findall(text) if not self.is_known_name(name)]:
             return f"{len(unsupported)} names that no passage holds"
         if self.repeats(text):
@@ -70,9 +76,8 @@ class SupportChecker:
 
     def knows(self, identifier: str) -> bool:
         bare = squeeze(identifier.strip("`").rstrip("()"))
-        return bare in self.text or (
-            bare.rsplit(".", 1)[-1] in self.text and len(bare.rsplit(".", 1)[-1]) > 3
-        )
+        last = bare.rsplit(".", 1)[-1]
+        return bare in self.shown or (len(last) > 3 and last in self.shown)
 
     def is_known_name(self, name: str) -> bool:
         return name in PLAIN_NAMES or name.lower() in self.text or stem(name.lower()) in self.stems

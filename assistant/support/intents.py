@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-FILLER = r"(?:\s*(?:there|all|everyone|again|assistant|bot|team|friend|parley|you|your|so|very|much|a lot|please))*"
+FILLER = r"(?:\s*(?:there|all|everyone|again|assistant|bot|team|friend|you|your|so|very|much|a lot|please))*"
 END = r"[\s!.,?~！。，？…:)]*$"
 PEOPLE = r"(?:human|person|agent|someone|somebody|staff|operator|support)"
 

@@ -21,7 +21,7 @@ SYSTEM = (
 )
 LANGUAGES = {
     "en": "Answer in English.",
-    "zh-hans": "请用简体中文回答，设置、命令和函数的名称保持原文。",
+    "zh-hans": "请用中文回答。",
 }
 MAX_PASSAGE_CHARACTERS = 1100
 

@@ -111,7 +111,7 @@ def answer(
     hits = order_hits(evidence.found.hits, quotes)
     citations = [cite(number, hit, quotes) for number, hit in enumerate(hits, 1)]
     lead = write_lead(quotes, hits, citations, language)
-    quoted = "\n".join(quote.text for quote in quotes)
+    quoted = "\n".join(f"{title_of(hits[number])}\n{quote.text}" for number, quote in enumerate(quotes))
     sources = tuple(f"{hit.passage.headings}\n{hit.passage.text}" for hit in hits)
     history = (
         [message for message in turn.history if message["role"] == "user"][-1:]
