@@ -290,6 +290,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 # A worker that says nothing of its job for so long is presumed dead (assistant.console.jobs).
 JOB_LEASE_S = 60
 CELERY_BEAT_SCHEDULE: dict[str, Any] = {
+    "forget expired": {"task": "assistant.accounts.tasks.forget_expired", "schedule": 3600.0},
     "canary": {"task": "assistant.console.tasks.canary", "schedule": 15.0, "options": {"expires": 60}},
     "recover jobs": {
         "task": "assistant.console.tasks.recover_jobs",

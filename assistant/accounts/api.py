@@ -5,8 +5,8 @@ from __future__ import annotations
 import uuid
 
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest
-from ninja import Field, Router, Schema
+from django.http import HttpRequest, HttpResponse
+from ninja import Field, Router, Schema, Status
 from ninja.errors import HttpError
 
 from assistant.accounts import principals, rate_limits, visitors
@@ -45,17 +45,24 @@ class Problem(Schema):
 
 
 @router.post("", response={200: VisitorToken, 401: Problem, 403: Problem, 404: Problem, 429: Problem})
-def get_token(request: HttpRequest, body: VisitorRequest) -> VisitorToken:
+def get_token(
+    request: HttpRequest, response: HttpResponse, body: VisitorRequest
+) -> VisitorToken | Status[Problem]:
     """A token for `Authorization: Visitor …` and for the socket's hello.
 
     With a valid token in the header it is refreshed: the same visitor. With `identity` the visitor is
     the user whom the site vouches for. With neither it is somebody new.
     """
     _refuse_foreign_page(request)
-    _take_request(request)
     try:
+        rate_limits.take(
+            bucket="visitor token", key=client_address(request.META), max_per_minute=MAX_PER_MINUTE
+        )
         site = get_site(body.site)
         visitor = _visitor(request, site=site, identity=body.identity)
+    except rate_limits.RateLimited as error:
+        response["Retry-After"] = str(error.retry_after_s)
+        return Status(429, Problem(detail=str(error)))
     except SiteNotFound as error:
         raise HttpError(404, str(error)) from None
     except NotAuthenticated as error:
@@ -91,12 +98,3 @@ def _refuse_foreign_page(request: HttpRequest) -> None:
     origin = request.headers.get("Origin")
     if origin is not None and not is_own_origin(origin, request.get_host()):
         raise HttpError(403, f"Pages of {origin[:100]} get no visitor tokens. Embed the widget instead.")
-
-
-def _take_request(request: HttpRequest) -> None:
-    try:
-        rate_limits.take(
-            bucket="visitor token", key=client_address(request.META), max_per_minute=MAX_PER_MINUTE
-        )
-    except rate_limits.RateLimited as error:
-        raise HttpError(429, str(error)) from None

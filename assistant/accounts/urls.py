@@ -1,11 +1,5 @@
-"""Addresses of visitor identity. Sign-in and its like are allauth's, under /accounts/."""
+"""No addresses of its own: sign-in is allauth's, under /accounts/, and visitors are in the API."""
 
-from django.urls import URLPattern, URLResolver, path
-from ninja import NinjaAPI
+from django.urls import URLPattern, URLResolver
 
-from assistant.accounts.api import router
-
-api = NinjaAPI(title="Parley: visitors", urls_namespace="visitors", docs_url=None, openapi_url=None)
-api.add_router("/visitor", router)
-
-urlpatterns: list[URLPattern | URLResolver] = [path("api/", api.urls)]
+urlpatterns: list[URLPattern | URLResolver] = []

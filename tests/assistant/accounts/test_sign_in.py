@@ -97,6 +97,14 @@ def test_the_lock_knows_another_spelling_of_the_login(client: Client, settings: 
     assert sign_in(client, " ANN@Example.com", PASSWORD).status_code == 429
 
 
+def test_a_locked_login_does_not_lock_its_neighbours(client: Client, settings: Settings) -> None:
+    make_user()
+    make_user("bob@example.com")
+    for _ in range(settings.AXES_FAILURE_LIMIT):
+        sign_in(client, "ann@example.com", "wrong")
+    assert sign_in(client, "bob@example.com", PASSWORD).status_code == 302
+
+
 def test_a_stranger_cannot_lock_the_owner_out(client: Client, settings: Settings) -> None:
     make_user()
     for _ in range(settings.AXES_FAILURE_LIMIT):
