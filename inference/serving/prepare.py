@@ -187,7 +187,8 @@ def progress_bar() -> Iterator[Progress]:
         def report(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
                 tasks[stage] = bar.add_task(stage, total=None, sizes="")
-            sizes = "" if stage in COUNTED_STAGES or not total else f"{done / 1e6:.1f} of {total / 1e6:.1f} MB"
+            has_sizes = stage not in COUNTED_STAGES and total > 0
+            sizes = f"{done / 1e6:.1f} of {total / 1e6:.1f} MB" if has_sizes else ""
             bar.update(tasks[stage], completed=done, total=total or None, sizes=sizes)  # type: ignore[arg-type]
 
         yield report
