@@ -54,6 +54,7 @@ class App {
   async start() {
     this.paint(query.get("scheme") ?? config.colorScheme ?? "auto");
     await setLocale(query.get("locale") ?? config.language ?? config.locale);
+    await this.session.identity.claim(); // before the history is listed
     await this.build();
     this.session.start();
     this.tellReady();

@@ -40,9 +40,8 @@ export class Session extends EventTarget {
     this.dispatchEvent(new CustomEvent(name, { detail }));
   }
 
-  async start() {
+  start() {
     this.starters = inLanguage(this.config.starters) ?? [];
-    await this.identity.claim();
     this.showOutbox();
     if (!this.store.conversation) this.store.isLoaded = true;
     this.connection.start();
