@@ -90,8 +90,8 @@ def identified_visitor(*, site: Site, identity: str) -> Visitor:
     """
     claims = _read_identity(site=site, identity=identity)
     external_id, name = str(claims["sub"]), str(claims.get("name") or "")[:200]
-    if not 0 < len(external_id) <= 200:
-        raise IdentityRefused("The identity's sub must have 1 to 200 characters.")
+    if not 0 < len(external_id) <= 200 or not f"{external_id}{name}".isprintable():
+        raise IdentityRefused("The identity's sub must have 1 to 200 characters, and name plain ones too.")
     visitor, is_new = Visitor.objects.get_or_create(
         site=site, external_id=external_id, defaults={"name": name}
     )

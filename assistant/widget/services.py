@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets as random
 from typing import Any
 
@@ -26,6 +27,7 @@ __all__ = [
     "rotate_identity_secret",
 ]
 
+SLUG = re.compile(r"[-a-zA-Z0-9_]{1,50}")
 IDENTITY_PURPOSE = "site-identity"
 
 
@@ -35,9 +37,9 @@ class SiteNotFound(Exception):
 
 def get_site(slug: str) -> Site:
     """Raises SiteNotFound, also for a site that was switched off."""
-    site = Site.objects.filter(slug=slug, is_active=True).first()
+    site = Site.objects.filter(slug=slug, is_active=True).first() if SLUG.fullmatch(slug) else None
     if site is None:
-        raise SiteNotFound(f"There is no site {slug[:50]!r}, or it is switched off. Check the embed snippet.")
+        raise SiteNotFound(f"There is no site {slug[:50]!a}, or it is switched off. Check the embed snippet.")
     return site
 
 

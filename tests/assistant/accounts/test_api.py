@@ -68,8 +68,9 @@ def test_a_bad_identity_does_not_fall_back_to_a_stranger(client: Client) -> None
     assert not Visitor.objects.exists()
 
 
-def test_an_unknown_site_is_not_found(client: Client) -> None:
-    assert ask(client).status_code == 404
+@pytest.mark.parametrize("slug", ["shop", "", "a\x00b", "../shop"])
+def test_an_unknown_site_is_not_found(client: Client, slug: str) -> None:
+    assert ask(client, site=slug).status_code == 404
 
 
 def test_a_foreign_page_gets_no_token(client: Client) -> None:
