@@ -12,6 +12,7 @@ from assistant.safety.rules import default_rules
 from assistant.safety.screening import judge
 
 TWINS = Path(__file__).with_name("twins.toml")
+HELD_OUT = Path(__file__).with_name("held_out.toml")
 SAMPLE = "How do I move my data from SQLite to PostgreSQL, and what happens to 4,000 open conversations? "
 
 
@@ -41,12 +42,12 @@ def measure(path: Path = TWINS) -> list[Rate]:
 
 
 def screening_ms(num_characters: int = 4000, num_runs: int = 50) -> float:
-    """Median time of one screening of a text this long."""
+    """Median processor time of one screening of a text this long."""
     policy = Effective(default_rules())
     text = (SAMPLE * (num_characters // len(SAMPLE) + 1))[:num_characters]
     times = []
     for _ in range(num_runs):
-        started = time.perf_counter()
+        started = time.thread_time()
         judge(text, policy=policy, locale="en")
-        times.append(time.perf_counter() - started)
+        times.append(time.thread_time() - started)
     return sorted(times)[num_runs // 2] * 1000

@@ -222,6 +222,20 @@ async def test_valkey_lost_in_flight_costs_generations_but_no_answer(
         assert set(await asyncio.gather(*tasks)) == {"".join(WORDS)}
 
 
+async def test_the_last_follower_to_leave_ends_the_reading() -> None:
+    leader = await flight.join(question())
+    assert isinstance(leader, Leader)
+    num_before = len(asyncio.all_tasks())
+    tasks = [asyncio.create_task(Askers().ask()) for _ in range(3)]
+    await asyncio.sleep(0.1)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.sleep(0.05)
+    assert len(asyncio.all_tasks()) == num_before
+    await leader.abandon()
+
+
 async def test_nothing_is_left_when_a_flight_is_over() -> None:
     askers = Askers()
     await asyncio.gather(*(askers.ask() for _ in range(20)))
