@@ -16,7 +16,8 @@ from tests.support.web import WebServer
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
 RICH = (
-    "Run **two commands** [1]:\n\n```bash\nmake run\n```\n\n| Setting | Default |\n|---|---|\n| `PORT` | 8000 |\n\n"
+    "Run **two commands** [1]:\n\n```bash\nmake run\n```\n\n"
+    "| Setting | Default |\n|---|---|\n| `PORT` | 8000 |\n\n"
     "> Quoted words [2].\n\nFormula $x^2$ and\n\n$$\\frac{a}{b}$$\n"
 )
 

@@ -43,7 +43,8 @@ def embed(web: WebServer, site: Site) -> Iterator[EmbedIn]:
 
 
 def page_with(body: str, head: str = "") -> str:
-    return f'<!doctype html><html lang="en"><head><title>Shop</title>{head}</head><body><h1>Shop</h1>{body}</body></html>'
+    head = f"<head><title>Shop</title>{head}</head>"
+    return f'<!doctype html><html lang="en">{head}<body><h1>Shop</h1>{body}</body></html>'
 
 
 ELEMENT = page_with('<script async src="{server}/widget.js"></script><parley-chat site="demo"></parley-chat>')
@@ -73,11 +74,12 @@ def test_a_page_with_a_strict_policy_can_embed_it(page: Page, embed: EmbedIn, en
 
 
 def test_calls_made_before_it_has_loaded_are_done_from_the_head(page: Page, embed: EmbedIn) -> None:
-    early = """<script>(window.parley = window.parley || []).push(["on", "ready", (it) => (window.readyOn = it.site)]);
-        parley.push(["run", { site: "demo", locale: "zh-CN", position: "left", colorScheme: "dark" }], ["open"]);</script>
+    early = """<script>(window.parley = window.parley || []).push(["on", "ready", (it) => (on = it.site)]);
+        const options = { site: "demo", locale: "zh-CN", position: "left", colorScheme: "dark" };
+        parley.push(["run", options], ["open"]);</script>
         <script async src="{server}/widget.js"></script>"""
     page.goto(embed(page_with("", early)))
-    page.wait_for_function("window.readyOn === 'demo'")
+    page.wait_for_function("window.on === 'demo'")
     page.evaluate("parley.open()")
     chat = Screen(page, page.frame_locator("parley-chat iframe"))
     expect(chat.root.locator(".greeting")).to_have_text("请问手册。")
@@ -97,7 +99,10 @@ def test_it_survives_a_navigation_that_swaps_the_body(
     answer = chat.ask("How do I start?")
     chat.wait_for_text(answer, "number 2 ")
     page.evaluate(
-        "history.pushState(null, '', '/other'); const body = document.createElement('body'); body.textContent = 'Other'; document.body = body"
+        """history.pushState(null, '', '/other');
+        const body = document.createElement('body');
+        body.textContent = 'Other';
+        document.body = body;"""
     )
     chat.wait_for(answer)
     assert chat.text_of(answer) == LONG
@@ -120,7 +125,9 @@ def test_the_page_hears_what_happens_and_never_the_words(
     page.goto(embed(ELEMENT))
     wait_for_loader(page)
     page.evaluate(
-        """window.heard = []; for (const name of ["opened", "closed", "message", "unread"]) parley.on(name, (it) => heard.push([name, it]))"""
+        """window.heard = [];
+        const names = ["opened", "closed", "message", "unread"];
+        for (const name of names) parley.on(name, (it) => heard.push([name, it]));"""
     )
     page.locator("parley-chat .launcher").click()
     chat = in_widget(page)
@@ -137,8 +144,7 @@ def test_the_page_hears_what_happens_and_never_the_words(
 
 
 def test_the_inline_chat_stands_in_the_page(page: Page, embed: EmbedIn) -> None:
-    inline = '<div id="here"></div><script async src="{server}/widget.js"></script><parley-chat site="demo" inline></parley-chat>'
-    page.goto(embed(page_with(inline)))
+    page.goto(embed(ELEMENT.replace('site="demo"', 'site="demo" inline')))
     chat = in_widget(page)
     expect(page.locator("parley-chat .launcher")).to_have_count(0)
     expect(chat.button("Close the chat")).to_have_count(0)

