@@ -90,12 +90,12 @@ def num_passages_with(terms: Iterable[str]) -> dict[str, int]:
 
 
 def vocabulary(prefix: str, *, lengths: range) -> list[str]:
-    """Indexed (stemmed) words that start so and occur twice or more; the candidates of a spelling mistake."""
+    """Indexed (stemmed) words that start so: the candidates of a spelling mistake."""
     if is_postgres():
         return []  # ts_stat over all passages takes seconds: misspelt words are left to the vectors there
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT term FROM knowledge_vocabulary WHERE term >= %s AND term < %s AND doc > 1"
+            "SELECT term FROM knowledge_vocabulary WHERE term >= %s AND term < %s"
             " AND length(term) BETWEEN %s AND %s",
             [prefix, prefix + "\U0010ffff", lengths.start, lengths.stop - 1],
         )
