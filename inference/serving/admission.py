@@ -94,7 +94,8 @@ class Admission:
         elif ticket in self._waiting:
             self._waiting.remove(ticket)
         self._fill()
-        self.announce()
+        for waiting in self._waiting:
+            waiting.move()
 
     def position(self, ticket: Ticket) -> Queued:
         place = self._waiting.index(ticket) + 1
@@ -109,8 +110,3 @@ class Admission:
             ticket = self._waiting.popleft()
             self._running.add(ticket)
             ticket.start()
-
-    def announce(self) -> None:
-        """Have everybody who waits look at their place again."""
-        for ticket in self._waiting:
-            ticket.move()

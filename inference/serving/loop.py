@@ -94,12 +94,12 @@ class EngineLoop:
         self._thread.join(timeout=2)
 
     def fail_open(self) -> None:
-        """End every open request with an error: the process is about to stop."""
+        """End every open request with an error: the process is about to stop. Those who wait follow as
+        the slots come free."""
         message = "the engine is stopping: ask again in a few seconds."
         for job in list(self._jobs.values()):
             job.error = job.error or Refused(message, status=503, code="engine_stopping")
             job.wake.set()
-        self.admission.announce()
 
     async def open(self, call: ChatCall) -> AsyncGenerator[Piece, None]:
         """Encode, refuse what cannot be done, take a ticket. Raises Refused."""
@@ -145,7 +145,6 @@ class EngineLoop:
         try:
             yield Queued(0, 0.0)  # taken by `open`, so that closing releases the ticket, read or not
             async for queued in ticket.wait():
-                self._raise_if_failed(job)
                 yield queued
             started = time.perf_counter()
             self._commands.put(lambda: self._submit(job))
@@ -157,17 +156,14 @@ class EngineLoop:
                     first = first or time.perf_counter()
                     text, job.text = "".join(job.text), []
                     yield Token(text)
-            self._raise_if_failed(job)
+            if job.error is not None:
+                raise job.error
             yield self._finished(job, entered=entered, started=started, first=first)
         finally:
             del self._jobs[job.request.id]
             if ticket.is_running and job.end is None:
                 self._commands.put(lambda: self._cancel(job))
             ticket.release()
-
-    def _raise_if_failed(self, job: Job) -> None:
-        if job.error is not None:
-            raise job.error
 
     def _finished(self, job: Job, *, entered: float, started: float, first: float | None) -> Finished:
         assert job.end is not None
@@ -200,18 +196,19 @@ class EngineLoop:
     def _run(self) -> None:
         begin_compute_thread(self.engine.config.num_threads)
         self._has_begun.set()
-        while self._take_commands():
+        while self._num_failures < MAX_FAILURES_IN_A_ROW:
             try:
-                deltas = self.engine.step()
+                if not self._take_commands():
+                    return
+                deltas = [delta for delta in self.engine.step() if delta.request_id in self._active]
+                updates = [self._digest(delta) for delta in deltas]
                 self._num_failures = 0
             except Exception:
                 log.exception("a step failed; %d open requests fail with it", len(self._active))
-                deltas = self._abort_all()
-            self._send([self._digest(delta) for delta in deltas if delta.request_id in self._active])
-            if self._num_failures >= MAX_FAILURES_IN_A_ROW:
-                self.is_broken = True
-                self._loop.call_soon_threadsafe(self.on_broken)
-                return
+                updates = self._fail_all()
+            self._send(updates)
+        self.is_broken = True
+        self._loop.call_soon_threadsafe(self.on_broken)
 
     def _take_commands(self) -> bool:
         """Run what was asked for since the last step; wait while there is nothing to do. False: stop."""
@@ -225,10 +222,11 @@ class EngineLoop:
             command()
 
     def _submit(self, job: Job) -> None:
+        self._active[job.request.id] = job
         try:
             self.engine.submit(job.request)
-            self._active[job.request.id] = job
         except RequestRefused as error:
+            del self._active[job.request.id]
             self._send([Update(job, error=Refused(error.message, code=error.code))])
 
     def _cancel(self, job: Job) -> None:
@@ -236,14 +234,17 @@ class EngineLoop:
         self._active.pop(job.request.id, None)
         self.engine.cancel(job.request.id)
 
-    def _abort_all(self) -> list[Delta]:
+    def _fail_all(self) -> list[Update]:
+        """Whose fault it was cannot be known: everybody is told, the engine starts from nothing."""
         self._num_failures += 1
+        updates = [Update(job, error=failure()) for job in self._active.values()]
+        self._active.clear()
         try:
-            return self.engine.abort_all()
+            self.engine.abort_all()
         except Exception:
             log.exception("the engine cannot be brought back")
             self._num_failures = MAX_FAILURES_IN_A_ROW
-            return [Delta(request_id, [], "error") for request_id in self._active]
+        return updates
 
     def _digest(self, delta: Delta) -> Update:
         """Tokens become text; a stop string ends the sequence, and the engine confirms at its next step."""
@@ -255,8 +256,7 @@ class EngineLoop:
             return Update(job, text)
         del self._active[delta.request_id]
         if delta.finish_reason == "error" or delta.usage is None:
-            message = "the engine failed in mid-answer: ask again."
-            return Update(job, text, error=Refused(message, status=500, code="engine_failed"))
+            return Update(job, text, error=failure())
         if not job.stream.is_stopped:
             text += job.stream.finish()
         reason = "stop" if job.stream.is_stopped else delta.finish_reason
@@ -265,3 +265,7 @@ class EngineLoop:
     def _send(self, updates: list[Update]) -> None:
         if updates:
             self._loop.call_soon_threadsafe(self._deliver, updates)
+
+
+def failure() -> Refused:
+    return Refused("the engine failed in mid-answer: ask again.", status=500, code="engine_failed")

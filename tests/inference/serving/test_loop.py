@@ -114,6 +114,19 @@ async def test_a_failed_step_fails_every_open_request_and_the_next_one_works(
     assert end_of(await read(loop, call())).reason == "length"
 
 
+async def test_a_fault_between_steps_fails_the_request_instead_of_leaving_it(
+    loop: EngineLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(request: object) -> None:
+        raise RuntimeError("unforeseen")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.engine, "submit", fail)
+        with pytest.raises(Refused, match="failed"):
+            await asyncio.wait_for(read(loop, call()), 5)
+    assert end_of(await read(loop, call())).reason == "length"
+
+
 async def test_steps_that_keep_failing_end_the_process(
     loop: EngineLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
