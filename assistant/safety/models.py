@@ -16,7 +16,9 @@ class Policy(models.Model):
         "widget.Site", null=True, blank=True, on_delete=models.CASCADE, related_name="policies"
     )
     scenario = models.CharField(max_length=40, blank=True)
-    version = models.PositiveIntegerField(editable=False)
+    version = models.PositiveIntegerField(
+        unique=True, editable=False, help_text=_("counts over all policies, so that it names one alone")
+    )
     is_active = models.BooleanField(default=True)
     rules = models.JSONField(default=dict)
     note = models.CharField(max_length=300, blank=True)
@@ -27,11 +29,6 @@ class Policy(models.Model):
 
     class Meta:
         verbose_name_plural = _("policies")
-        constraints = [
-            models.UniqueConstraint(
-                fields=["site", "scenario", "version"], name="one_policy_per_version", nulls_distinct=False
-            ),
-        ]
 
     def __str__(self) -> str:
         return f"{self.site or _('every site')} / {self.scenario or _('every scenario')} v{self.version}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 from argparse import ArgumentParser
 from dataclasses import asdict
 from pathlib import Path
@@ -44,6 +45,8 @@ class Command(BaseCommand):
         site = _site(options["site"])
         _check_writable(options["json"])
         with contextlib.ExitStack() as stack:
+            logging.disable(logging.INFO)  # lines of every request would tear the progress bar apart
+            stack.callback(logging.disable, logging.NOTSET)
             if options["collection"]:
                 stack.enter_context(knowledge.only(_collection(options["collection"])))
             if not options["cache"]:
