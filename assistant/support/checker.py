@@ -75,9 +75,14 @@ class SupportChecker:
         return None if self.is_grounded(text) else "most of its words are in no passage"
 
     def knows(self, identifier: str) -> bool:
+        """Whole identifiers only: `min_len` is not `min_length`. A dotted name counts by its last part."""
         bare = squeeze(identifier.strip("`").rstrip("()"))
         last = bare.rsplit(".", 1)[-1]
-        return bare in self.shown or (len(last) > 3 and last in self.shown)
+        return any(
+            re.search(rf"(?<!\w){re.escape(name)}(?!\w)", self.shown)
+            for name in (bare, last)
+            if len(name) > 1
+        )
 
     def is_known_name(self, name: str) -> bool:
         return name in PLAIN_NAMES or name.lower() in self.text or stem(name.lower()) in self.stems
