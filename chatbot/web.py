@@ -23,6 +23,7 @@ from chatbot.asgi import application
 
 MAX_MESSAGE_BYTES = 64 * 1024
 MAX_FRAGMENTS = 64
+CLOSE_S = 3
 # A proxy needs a moment to see that this process is not ready any more.
 NOT_READY_S = 0.2
 GRACE_S = 5.0
@@ -32,6 +33,11 @@ class BoundedProtocol(WebSocketProtocol):
     """A message in endless empty fragments stays below every size and fills the memory all the same."""
 
     num_fragments = 0
+
+    def onConnect(self, request: Any) -> Any:
+        # A reader that was sent away for being slow gets the time to read why.
+        self.closeHandshakeTimeout = CLOSE_S
+        return super().onConnect(request)
 
     def onMessageBegin(self, isBinary: bool) -> None:
         self.num_fragments = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from auditlog.models import LogEntry
 from django.contrib import admin, messages
 from django.core.cache import cache
 from django.db.models import Count, OuterRef, QuerySet, Subquery
@@ -19,8 +20,8 @@ from django.utils.translation import gettext_lazy as _
 from unfold.contrib.filters.admin import DropdownFilter, RangeDateFilter, RelatedDropdownFilter
 from unfold.decorators import display
 
-from assistant.console import exports, retraction, selection, transcripts
-from assistant.console.staff import EXPORT, RETRACT, StaffAdmin, require, scenario_choices
+from assistant.console import audit, exports, retraction, selection, transcripts
+from assistant.console.staff import EXPORT, RETRACT, StaffAdmin, require, scenario_choices, staff_user
 from assistant.conversations.models import Conversation, Message
 
 VIEW = "conversations.view_conversation"
@@ -222,6 +223,11 @@ class ConversationAdmin(StaffAdmin):
         may_export = request.user.has_perm(EXPORT)
         context = {"export_parameters": given, "may_export": may_export}
         return super().changelist_view(request, (extra_context or {}) | context)
+
+    def delete_model(self, request: HttpRequest, obj: Conversation) -> None:
+        facts = {"site": (obj.site, ""), "messages": (obj.messages.count(), 0)}
+        audit.record(obj, by=staff_user(request), changes=facts, action=LogEntry.Action.DELETE)
+        super().delete_model(request, obj)
 
     def _find(self, conversation_id: str | uuid.UUID) -> Conversation:
         related = Conversation.objects.select_related("site", "user", "visitor", "api_key")

@@ -247,10 +247,10 @@ class ChatConsumer(AsyncWebsocketConsumer):
 
     async def _send_events(self, follower: Follower) -> None:
         while not self.is_closing:
-            if not await self.window.has_room():
-                await self.end(SLOW_READER)
-                return
             for frame in await follower.read():
+                if not await self.window.has_room():
+                    await self.end(SLOW_READER)
+                    return
                 at = frame["cursor"] if frame["type"] == "snapshot" else frame
                 num_bytes = await self.send_frame(frame)
                 self.window.sent(Cursor(at["epoch"], at["seq"]), num_bytes)

@@ -17,7 +17,7 @@ from assistant.conversations.events import Cursor, HistoryLost, LogUnavailable
 
 log = logging.getLogger(__name__)
 # One event must fit a slow reader's window many times over.
-MAX_TEXT = 8_000
+MAX_TEXT = 4_000
 DRAIN_S = 2.5
 
 Listener = Callable[[dict[str, Any]], None]

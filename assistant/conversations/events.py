@@ -24,7 +24,7 @@ from assistant.redis import get_async_redis, get_redis
 KEPT_EPOCHS = 4
 KEPT_S = 24 * 3600
 TIMEOUT_S = 2.0
-MAX_READ = 200
+MAX_READ = 64
 # For a reader, not for a client: everything before it must be fetched from the database again.
 RESYNC = "resync"
 

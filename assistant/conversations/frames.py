@@ -6,11 +6,13 @@ import json
 import uuid
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
 from assistant.conversations.errors import Refused, TooLarge
 
 MAX_FRAME_BYTES = 64 * 1024
+# PostgreSQL keeps no NUL in a text.
+Word = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
 
 
 class BadFrame(Refused):
@@ -32,10 +34,10 @@ class Hello(_Frame):
     type: Literal["hello"]
     conversation: uuid.UUID | None = None
     cursor: At | None = None
-    site: str | None = Field(None, max_length=50)
-    token: str | None = Field(None, max_length=4096)
-    scenario: str | None = Field(None, max_length=40)
-    locale: str | None = Field(None, max_length=16)
+    site: Word | None = Field(None, max_length=50)
+    token: Word | None = Field(None, max_length=4096)
+    scenario: Word | None = Field(None, max_length=40)
+    locale: Word | None = Field(None, max_length=16)
 
 
 class Ask(_Frame):
@@ -72,12 +74,12 @@ class Feedback(_Frame):
     type: Literal["feedback"]
     message: uuid.UUID
     value: Literal[-1, 0, 1]
-    reason: str = Field("", max_length=2000)
+    reason: Word = Field("", max_length=2000)
 
 
 class Handoff(_Frame):
     type: Literal["handoff"]
-    email: str = Field("", max_length=254)
+    email: Word = Field("", max_length=254)
     client_id: uuid.UUID
 
 
@@ -100,8 +102,12 @@ def parse(text: str) -> ClientFrame:
         raise TooLarge(f"The frame has {len(text)} characters, {MAX_FRAME_BYTES} at most are read.")
     try:
         value = json.loads(text)
-    except (ValueError, RecursionError):
-        raise BadFrame("The frame is no JSON, or is nested too deeply. Send one JSON object.") from None
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):  # a lone surrogate cannot be encoded: a ValueError as well
+        raise BadFrame(
+            "The frame is no JSON, is nested too deeply, or holds half a character. Send one JSON object."
+        ) from None
     try:
         return _ADAPTER.validate_python(value)
     except ValidationError as error:

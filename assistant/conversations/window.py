@@ -11,7 +11,7 @@ from collections import deque
 from assistant.conversations.events import Cursor
 
 MAX_BYTES = 256 * 1024
-PATIENCE_S = 8.0
+PATIENCE_S = 6.0
 
 
 class Window:
