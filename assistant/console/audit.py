@@ -7,6 +7,7 @@ staff's and are left out. Secrets are covered, and people's words never enter th
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from auditlog.context import auditlog_value
@@ -15,6 +16,7 @@ from auditlog.registry import auditlog
 from auditlog.signals import pre_log
 from django.contrib.auth.models import Group
 from django.db.models import Model
+from django.db.models.signals import m2m_changed
 
 from assistant.accounts.models import ApiKey, User
 from assistant.console.models import Job
@@ -34,34 +36,55 @@ def cover(value: str) -> str:
 def register() -> None:
     """Called once, when the app is ready."""
     auditlog.register(User, exclude_fields=["last_login"], mask_fields=["password"], mask_callable=COVER)
-    auditlog.register(Group, m2m_fields={"permissions"})
+    auditlog.register(Group)
     auditlog.register(ApiKey, exclude_fields=["last_used_at"], mask_fields=["key_hash"], mask_callable=COVER)
-    auditlog.register(Site, m2m_fields={"collections"}, mask_fields=["identity_secret"], mask_callable=COVER)
+    auditlog.register(Site, mask_fields=["identity_secret"], mask_callable=COVER)
     auditlog.register(Collection, exclude_fields=["epoch"])
     auditlog.register(Article)
     auditlog.register(Ticket, exclude_fields=["transcript"])
     auditlog.register(Job, include_fields=["kind", "arguments"])
-    # What people wrote must be gone when it is deleted, so only the fact is kept.
-    auditlog.register(Conversation, include_fields=["site", "scenario", "created_at"])
     pre_log.connect(_is_by_staff, dispatch_uid="console.audit")
+    for model, name in ((User, "groups"), (Group, "permissions"), (Site, "collections")):
+        through = getattr(model, name).through
+        log = partial(_log_relation, field_name=name)
+        m2m_changed.connect(log, sender=through, weak=False, dispatch_uid=f"console.audit.{name}")
 
 
-def record(instance: Model, *, by: User, changes: dict[str, tuple[Any, Any]]) -> LogEntry:
-    """One row for what a service did: {field: (before, after)}. Shows the id of a message, not its text."""
+def record(
+    instance: Model, *, by: User, changes: dict[str, tuple[Any, Any]], action: int = LogEntry.Action.UPDATE
+) -> LogEntry:
+    """One row for what a service did: {field: (before, after)}.
+
+    What people wrote must be gone when it is deleted, so of messages and conversations only ids are shown.
+    """
     shown = {name: [str(before), str(after)] for name, (before, after) in changes.items()}
+    has_words = isinstance(instance, (Message, Conversation))
     entry: LogEntry = LogEntry.objects.log_create(
         instance,
         force_log=True,
-        action=LogEntry.Action.UPDATE,
+        action=action,
         changes=shown,
         actor=by,
-        object_repr=_name_of(instance),
+        object_repr=f"{instance._meta.verbose_name} {instance.pk}" if has_words else str(instance),
     )
     return entry
 
 
-def _name_of(instance: Model) -> str:
-    return f"message {instance.pk}" if isinstance(instance, Message) else str(instance)
+def _log_relation(
+    sender: Any,
+    instance: Model,
+    action: str,
+    model: type[Model],
+    pk_set: Any,
+    *,
+    field_name: str,
+    **_signal: Any,
+) -> None:
+    """The library logs every change of a relation, also the program's own; this one only staff's."""
+    operations = {"post_add": "add", "post_remove": "delete"}
+    if action in operations and _is_by_staff():
+        changed = model._default_manager.filter(pk__in=pk_set)
+        LogEntry.objects.log_m2m_changes(changed, instance, operations[action], field_name)
 
 
 def _is_by_staff(**_signal: Any) -> bool:
