@@ -23,8 +23,8 @@ def test_rst_headings_take_their_level_from_the_order_of_adornments() -> None:
 
 
 def test_rst_unknown_roles_become_their_words() -> None:
-    text = "Use :djadmin:`migrate <admin migrate>` with :setting:`DEBUG` and :func:`~a.b.run`, see :ref:`how-to`."
-    assert rst(text) == "Use `migrate` with `DEBUG` and `run`, see how to."
+    text = "Use :djadmin:`migrate <admin migrate>`, :setting:`DEBUG` and :func:`~a.b.run`, see :ref:`how-to`."
+    assert rst(text) == "Use `migrate`, `DEBUG` and `run`, see how to."
 
 
 def test_rst_unknown_directive_with_content_is_found_under_its_signature() -> None:
