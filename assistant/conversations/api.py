@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from ninja import Field, NinjaAPI, Query, Router, Schema
+from ninja import Field, NinjaAPI, Query, Router, Schema, Status
 
 from assistant.accounts import principals
 from assistant.accounts.errors import NotAuthenticated
@@ -75,9 +75,9 @@ def rename_conversation(request: HttpRequest, conversation_id: uuid.UUID, body: 
 
 
 @router.delete("/{uuid:conversation_id}", response={204: None, **REFUSALS})
-def delete_conversation(request: HttpRequest, conversation_id: uuid.UUID) -> tuple[int, None]:
+def delete_conversation(request: HttpRequest, conversation_id: uuid.UUID) -> Status[None]:
     turns.delete(conversation=_find(request, conversation_id))
-    return 204, None
+    return Status(204, None)
 
 
 @router.get("/{uuid:conversation_id}/export", response={200: Any, **REFUSALS})

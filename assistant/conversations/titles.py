@@ -28,6 +28,7 @@ ASK = {
 MAX_TOKENS = 16
 MAX_CHARS = 60
 MAX_AT_ONCE = 5
+_AROUND = " #*.。\"'“”‘’《》「」"
 GIVE_UP_AFTER = timedelta(hours=1)
 
 
@@ -87,11 +88,10 @@ async def ask(turn: Turn) -> str:
 
 def clean(text: str) -> str:
     """The first line, without quotation marks, `Title:` and a final full stop."""
-    line = next((line for line in text.splitlines() if line.strip()), "")
-    line = line.strip().strip("#*\"'“”‘’《》「」 ")
+    line = next((line for line in text.splitlines() if line.strip()), "").strip(_AROUND)
     for prefix in ("Title:", "标题：", "标题:"):
-        line = line.removeprefix(prefix).strip().strip("\"'“”《》")
-    return line.rstrip(".。").strip()[:MAX_CHARS]
+        line = line.removeprefix(prefix).strip(_AROUND)
+    return line[:MAX_CHARS]
 
 
 def keep(conversation: Conversation, title: str) -> bool:
