@@ -22,7 +22,12 @@ def framed(page: Page, url: str) -> Iterator[tuple[str, Any]]:
 
         def open_page() -> Frame:
             page.goto(origin, wait_until="load")
-            return page.frames[1]
+            frame = page.frames[1]
+            for _ in range(200):  # a refused frame shows its error page a moment after the parent's load
+                if frame.url not in {"", "about:blank"}:
+                    break
+                page.wait_for_timeout(50)
+            return frame
 
         yield origin, open_page
 
