@@ -10,9 +10,11 @@ from axe_playwright_python.sync_playwright import Axe
 from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from assistant.accounts import visitors
 from assistant.accounts.models import User
+from assistant.conversations.models import Conversation
 from tests.support.browser import complaints_of
-from tests.support.people import PASSWORD, make_site, make_staff, make_user
+from tests.support.people import PASSWORD, make_site, make_staff, make_user, make_visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 ENTRANCE = ["/accounts/login/", "/accounts/signup/", "/accounts/password/reset/"]
@@ -59,6 +61,23 @@ def test_a_person_signs_in_with_the_form(page: Page, live_server: Any) -> None:
     page.get_by_role("button", name="Sign In").click()
     page.wait_for_url("**/chat/**")
     assert not [text for text in complaints if "Content Security Policy" in text]
+
+
+def test_signing_in_takes_along_what_was_asked_before(
+    page: Page, context: BrowserContext, live_server: Any
+) -> None:
+    site, user = make_site(), make_user()
+    visitor = make_visitor(site)
+    conversation = Conversation.objects.create(site=site, visitor=visitor)
+    issued = visitors.issue_token(visitor=visitor)
+    kept = {"token": issued.token, "visitor": str(visitor.pk), "until": 4_000_000_000_000}
+    page.goto(f"{live_server.url}/accounts/login/")
+    page.evaluate("kept => localStorage.setItem('parley:shop:visitor', JSON.stringify(kept))", kept)
+    sign_in(context, live_server, user)
+    with page.expect_response("**/api/visitor/claim"):
+        page.goto(f"{live_server.url}/chat/")
+    conversation.refresh_from_db()
+    assert (conversation.user, conversation.visitor) == (user, None)
 
 
 @pytest.mark.parametrize("path", ENTRANCE)
