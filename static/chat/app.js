@@ -25,7 +25,7 @@ class App {
       hello: (detail) => this.greeted(detail),
       open: () => this.shown(true),
       close: () => this.shown(false),
-      identity: (jwt) => this.session.setUser(jwt).catch(() => this.session.emit("problem", t("error_forbidden"))),
+      identity: (jwt) => this.session.setUser(jwt).catch(() => this.session.refuse({ code: "forbidden" })),
       scheme: (name) => this.paint(name),
       attributes: (values) => Object.assign(this.session.attributes, values),
       reset: () => this.session.reset(),

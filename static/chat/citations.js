@@ -36,17 +36,28 @@ export function addChips(nodes, citations) {
       if (/\[\d+\]/.test(node.data) && !node.parentElement?.closest("code, a, math")) texts.push(node);
     }
     for (const node of texts) {
-      const parts = node.data.split(/\[(\d+)\]/);
+      const parts = node.data.replace(/ (?=\[\d+\])/g, "\u00a0").split(/\[(\d+)\]/); // a chip never begins a line
       node.replaceWith(...parts.map((part, index) => (index % 2 === 0 ? part : byNumber.has(part) ? chip(byNumber.get(part)) : `[${part}]`)));
     }
   }
 }
 
-export function sourceList(citations) {
+/** The articles that the text cites; the others that were read wait behind a button. */
+export function sourceList(citations, text) {
+  const cited = new Set([...text.matchAll(/\[(\d+)\]/g)].map((match) => match[1]));
+  const isShown = (citation) => !cited.size || cited.has(String(citation.number));
   const rows = citations.map((citation) => {
     const url = address(citation);
-    return h("li", {}, h("a", { href: url?.href, target: "_blank", rel: "noopener", title: citation.quote },
+    return h("li", { hidden: !isShown(citation) }, h("a", { href: url?.href, target: "_blank", rel: "noopener", title: citation.quote },
       h("span", { class: "cite", "aria-hidden": "true", text: citation.number }), h("span", { class: "source-title", text: citation.title }), h("span", { class: "hidden-text", text: ` (${t("newWindow")})` })));
   });
+  const hidden = rows.filter((row) => row.hidden);
+  const more = h("button", { type: "button", class: "more", "aria-label": t("moreSources", { n: hidden.length }), text: `+${hidden.length}` });
+  more.addEventListener("click", () => {
+    for (const row of hidden) row.hidden = false;
+    hidden[0].firstChild.focus();
+    more.parentElement.remove();
+  });
+  if (hidden.length) rows.push(h("li", {}, more));
   return h("nav", { class: "sources", "aria-label": t("sources") }, h("span", { class: "sources-title" }, icon("article"), t("sources")), h("ol", {}, rows));
 }

@@ -95,7 +95,7 @@ export class MessageView {
     const { message } = this;
     if (this.isWriting) return [];
     const parts = [];
-    if (message.citations?.length) parts.push(sourceList(message.citations));
+    if (message.citations?.length) parts.push(sourceList(message.citations, message.text));
     if (message.state === "stopped") parts.push(h("p", { class: "note", text: t("stopped") }));
     if (["interrupted", "failed"].includes(message.state)) {
       parts.push(this.notice("warn", t(message.state), h("button", { type: "button", class: "button quiet small retry", on: { click: () => this.actions.regenerate(message) } }, icon("retry"), t("retry"))));

@@ -123,7 +123,8 @@ export class Session extends EventTarget {
     else this.ackTimer ||= setTimeout(ack, ACK_MS);
   }
 
-  refuse(frame) {
+  async refuse(frame) {
+    await import("./strings.more.js");
     const wait = frame.retry_after_s ? duration(Math.ceil(frame.retry_after_s)) : duration(5);
     const known = ["rate_limited", "overloaded", "too_large", "not_found", "forbidden"].includes(frame.code);
     const text = known ? t(`error_${frame.code}`, { wait }) : t("error_other");

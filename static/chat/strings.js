@@ -50,6 +50,7 @@ const english = {
   version: "Version {index} of {total}",
   sources: "Sources",
   source: "Source {number}: {title}",
+  moreSources: "Show {n} more sources",
   newWindow: "opens in a new window",
   image: "Image",
   table: "Table",
@@ -58,17 +59,11 @@ const english = {
   answerDone: "Answer complete.",
   announceStop: "The answer was stopped.",
   tooLong: "That is too long to send ({length} of {most} characters).",
-  error_rate_limited: "That was a lot at once. Please wait {wait}.",
-  error_overloaded: "Everything is busy. Please try again in {wait}.",
-  error_too_large: "That message is too long.",
-  error_not_found: "This conversation no longer exists.",
-  error_forbidden: "You may not do that.",
-  error_other: "That did not work. Please try again.",
+  milliseconds: "{n} ms",
   seconds: "{n} s",
   minutes: "{n} min",
   hours: "{n} h",
   days: "{n} d",
-  handoffFailed: "That could not be sent. Please try again.",
 };
 
 export const LONGEST = 8000; // characters of one question
@@ -107,10 +102,11 @@ export function t(key, values = {}) {
   return (words[key] ?? english[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 }
 
-/** 0.43 → "0.4 s", 95 → "2 min", 7200 → "2 h", in the reader's language. */
+/** 0.004 → "4 ms", 0.43 → "0.4 s", 95 → "2 min", 7200 → "2 h", in the reader's language. */
 export function duration(seconds) {
   const number = (value, digits = 0) => new Intl.NumberFormat(current, { maximumFractionDigits: digits }).format(value);
-  if (seconds < 60) return t("seconds", { n: number(seconds, seconds < 0.095 ? 2 : seconds < 10 ? 1 : 0) });
+  if (seconds < 0.1) return t("milliseconds", { n: number(Math.max(1, seconds * 1000)) });
+  if (seconds < 60) return t("seconds", { n: number(seconds, seconds < 10 ? 1 : 0) });
   if (seconds < 3600) return t("minutes", { n: number(seconds / 60) });
   if (seconds < 86400) return t("hours", { n: number(seconds / 3600) });
   return t("days", { n: number(seconds / 86400) });

@@ -1,9 +1,16 @@
-// Words of what is fetched only when it is used: the history, the forms, the receipt in full.
+// Words of what is fetched only when it is used: errors, the history, the forms, the receipt in full.
 
 import { learn } from "./strings.js";
 
 learn({
   en: {
+    handoffFailed: "That could not be sent. Please try again.",
+    error_other: "That did not work. Please try again.",
+    error_forbidden: "You may not do that.",
+    error_not_found: "This conversation no longer exists.",
+    error_too_large: "That message is too long.",
+    error_overloaded: "Everything is busy. Please try again in {wait}.",
+    error_rate_limited: "That was a lot at once. Please wait {wait}.",
     openHistory: "Show conversations",
     whatWrong: "What was wrong?",
     reasonWrong: "Not correct",
@@ -56,6 +63,13 @@ learn({
     signIn: "Sign in",
   },
   zh: {
+    handoffFailed: "未能发送，请重试。",
+    error_other: "操作未成功，请重试。",
+    error_forbidden: "您无权进行此操作。",
+    error_not_found: "此对话已不存在。",
+    error_too_large: "消息过长。",
+    error_overloaded: "当前繁忙，请在 {wait}后重试。",
+    error_rate_limited: "发送过于频繁，请等待 {wait}。",
     openHistory: "显示对话记录",
     whatWrong: "哪里不对？",
     reasonWrong: "内容不正确",

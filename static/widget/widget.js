@@ -117,7 +117,6 @@
     disconnectedCallback() {
       removeEventListener("message", this.hear);
       document.removeEventListener("keydown", this.keyed);
-      this.lockPage(false);
       this.frame = null;
       if (current === this) current = null;
     }
@@ -224,7 +223,6 @@
       this.panel.hidden = false;
       this.look({});
       this.label();
-      this.lockPage(true);
       session.set(`${this.site}:open`, "1");
       if (!isQuiet) {
         this.frame.focus();
@@ -239,23 +237,10 @@
       this.panel.hidden = true;
       this.look({});
       this.label();
-      this.lockPage(false);
       session.set(`${this.site}:open`, "");
       this.tell("close");
       this.launcher.focus({ preventScroll: true });
       fire("closed");
-    }
-
-    /** On a phone the open chat covers the page, which must not scroll beneath it. */
-    lockPage(isLocked) {
-      const root = document.documentElement;
-      if (isLocked && matchMedia("(max-width: 520px)").matches) {
-        this.scrollWas = root.style.overflow;
-        root.style.overflow = "hidden";
-      } else if (!isLocked && this.scrollWas !== undefined) {
-        root.style.overflow = this.scrollWas;
-        this.scrollWas = undefined;
-      }
     }
   }
 

@@ -41,8 +41,10 @@ def watch_growth(chat: Screen) -> None:
     chat.page.frames[1].evaluate(
         """() => {
             window.lengths = new Set();
-            const look = () => window.lengths.add(document.querySelector(".message.assistant:last-child .body")?.innerText.length ?? 0);
-            new MutationObserver(look).observe(document.querySelector(".messages"), { childList: true, subtree: true, characterData: true });
+            const last = () => document.querySelector(".message.assistant:last-child .body");
+            const look = () => lengths.add(last()?.innerText.length ?? 0);
+            const everything = { childList: true, subtree: true, characterData: true };
+            new MutationObserver(look).observe(document.querySelector(".messages"), everything);
         }"""
     )
 
