@@ -39,6 +39,13 @@ class BoundedProtocol(WebSocketProtocol):
         self.closeHandshakeTimeout = CLOSE_S
         return super().onConnect(request)
 
+    def serverClose(self, code: int | None = None) -> None:
+        """Autobahn lets applications close with 1000 and their own codes only; "restart" is neither."""
+        if code is not None and 1000 < code < 3000:
+            self.sendCloseFrame(code=code, isReply=False)
+        else:
+            super().serverClose(code)
+
     def onMessageBegin(self, isBinary: bool) -> None:
         self.num_fragments = 0
         super().onMessageBegin(isBinary)

@@ -306,23 +306,22 @@ def _guard(loaded: Loaded, prepared: Prepared) -> StreamGuard:
 
 async def _show(run: Run, guard: StreamGuard, prepared: Prepared) -> None:
     run.writer.prompt = prepared.messages
-    if prepared.lead:
-        run.show(prepared.lead)
-        await _publish(run, prepared.lead)
-    if not prepared.messages:  # the lead is the whole answer
-        await _complete(run, Outcome.ANSWERED)
-        return
-    async with contextlib.aclosing(_generate(run, prepared)) as texts:
-        async for text in texts:
-            if not await _pass(run, guard.feed(text)):
-                break
-        else:
-            await _pass(run, guard.finish())
+    if await _pass(run, guard.quote(prepared.lead)) and prepared.messages:
+        await _speak(run, guard, prepared)
     run.findings = guard.findings
     if guard.is_retracted:
         await run.end(State.RETRACTED, Outcome.BLOCKED)
     else:
         await _complete(run, Outcome.ANSWERED)
+
+
+async def _speak(run: Run, guard: StreamGuard, prepared: Prepared) -> None:
+    """The model's own words, as far as the guard lets them through."""
+    async with contextlib.aclosing(_generate(run, prepared)) as texts:
+        async for text in texts:
+            if not await _pass(run, guard.feed(text)):
+                return
+        await _pass(run, guard.finish())
 
 
 async def _pass(run: Run, judged: list[Any]) -> bool:

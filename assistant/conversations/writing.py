@@ -51,10 +51,10 @@ class AnswerWriter:
     # ---- what readers see ----------------------------------------------------------------------
 
     def begin(self) -> None:
-        if self.loaded.turn.num_attempts == 0:
-            for message in self.loaded.messages:
-                self._emit(type="message", message=message)
-        else:
+        """Tell the question and the empty answer. An attempt that died may have told them, or may not."""
+        for message in self.loaded.messages:
+            self._emit(type="message", message=message)
+        if self.loaded.turn.num_attempts:
             self._emit(type="reset", message=self.loaded.answer_id)
         self.tell("queued")
 

@@ -39,3 +39,22 @@ async def test_a_killed_web_process_loses_no_answer(server: WebServer, visitor: 
     assert (await Message.objects.aget(pk=answer["id"])).text == SENTENCES
     assert (await Turn.objects.aget()).fencing_token == 2
     await chat.close()
+
+
+async def test_a_process_asked_to_end_invites_its_clients_back(server: WebServer, visitor: Person) -> None:
+    """SIGTERM: a closing frame, a quick exit, and the answer goes on elsewhere at once."""
+    chat = await RemoteChat(visitor.token, server.websocket_url).open()
+    await chat.ask(f"Tell me all. [[rate:60]] [[say:{SENTENCES}]]")
+    for _ in range(5):
+        await chat.until("delta")
+    asked_to_end = time.monotonic()
+    stopping = asyncio.create_task(asyncio.to_thread(server.stop))
+    assert await chat.until_closed() == 1012
+    await stopping
+    assert time.monotonic() - asked_to_end < 8
+    turn = await Turn.objects.aget()
+    assert turn.lease_owner == ""
+    await asyncio.to_thread(server.start)
+    chat = await come_back(visitor, server, chat.transcript)
+    assert (await chat.until_answered())["text"] == SENTENCES
+    await chat.close()
