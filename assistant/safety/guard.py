@@ -93,12 +93,18 @@ class StreamGuard:
     def finish(self) -> list[GuardEvent]:
         return self._judge(self._splitter.finish())
 
-    def _judge(self, pieces: list[str]) -> list[GuardEvent]:
+    def quote(self, text: str) -> list[GuardEvent]:
+        """Judge what code quotes from the sources: links, pictures, personal data, the policy's terms. What
+        it says is the source's own, so neither the scenario's checker nor the rules about meaning apply."""
+        return self._judge([*self._splitter.feed(text), *self._splitter.finish()], is_quoted=True)
+
+    def _judge(self, pieces: list[str], *, is_quoted: bool = False) -> list[GuardEvent]:
         events: list[GuardEvent] = []
         for piece in pieces:
             if self.is_retracted:
                 break
-            findings = list(self._check(piece))
+            findings = list(self._check_source(piece))
+            findings += [] if is_quoted else self._check_speech(piece)
             self.findings += findings
             violation = next((finding for finding in findings if finding.action == "retract"), None)
             if violation:
@@ -113,18 +119,21 @@ class StreamGuard:
         text = finding.reply or reply("retracted", locale=self._locale, rules=self._rules)
         return Retract(finding.check, text, finding)
 
-    def _check(self, piece: str) -> Iterator[Finding]:
+    def _check_source(self, piece: str) -> Iterator[Finding]:
         rules, seen = self._rules, self._tail + piece
         if rules.foreign_links != "off" and (host := self._links.foreign_host(seen)):
             yield _found("foreign_link", rules.foreign_links, f"a link to {host}")
         if rules.personal_data_output != "off":
             yield from self._private_findings(seen)
+        yield from self._term_findings(piece)
+
+    def _check_speech(self, piece: str) -> Iterator[Finding]:
+        rules = self._rules
         if rules.harm != "off":
             for rule in meaning.broken_rules(piece, checks=meaning.OUTPUT_CHECKS):
                 yield _found(rule.check, rules.harm, rule.name)
         if rules.prompt_leak != "off" and self._leak.is_in(piece):
             yield _found("prompt_leak", rules.prompt_leak, "repeats its instructions")
-        yield from self._term_findings(piece)
         if self._checker and not self._splitter.is_in_code and (own := self._checker.check(piece)):
             yield own
 

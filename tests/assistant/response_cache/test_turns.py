@@ -96,7 +96,9 @@ async def test_thirty_askers_at_once_cost_one_generation(engine: ScriptedEngine,
 async def test_a_retraction_reaches_all_askers_and_the_cache(engine: ScriptedEngine, site: Site) -> None:
     num_requests = engine.stats()["requests"]
     text = "Who knows?"
-    engine.rules = [{"match": "Who knows", "say": "One moment please. It is bob@other.example, I believe."}]
+    # Slow enough that all five ask before it is over, on a busy machine too.
+    said = "One moment please. " * 3 + "It is bob@other.example, I believe."
+    engine.rules = [{"match": "Who knows", "say": said, "rate": 6}]
     answers = await asyncio.gather(*(ask(site, text) for _ in range(5)))
     assert engine.stats()["requests"] == num_requests + 1
     assert {(answer.state, answer.outcome) for answer in answers} == {("retracted", "blocked")}

@@ -236,6 +236,14 @@ def test_the_scenarios_checker_may_retract_drop_or_flag() -> None:
     assert (last.reason, last.replacement) == ("numbers", "Not so.")
 
 
+def test_a_quotation_is_checked_for_what_it_carries_not_for_what_it_says() -> None:
+    source = "They wrote 7 and kill yourself to help@shop.example. ![x](https://evil.com/p.png)"
+    stream = StreamGuard(DEFAULT, checker=NoNumbers(), sources=[source])
+    quoted = "> They wrote 7 and kill yourself to help@shop.example.\n\n"
+    assert shown(stream.quote(quoted)) == quoted
+    assert isinstance(stream.quote("> ![x](https://evil.com/p.png)\n")[-1], Retract)
+
+
 def test_the_replacement_speaks_the_readers_language() -> None:
     last = guard("Write to ann@secret.example.", locale="zh-hans")[-1]
     assert isinstance(last, Retract)
