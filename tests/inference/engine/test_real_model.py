@@ -73,7 +73,7 @@ def assert_greedy(oracle: Any, prompts: dict[str, list[int]], found: dict[str, l
         (False, {}),
         (True, {}),
         (True, {"prefill_chunk": 17}),
-        (True, {"kv_tokens": 160, "max_context": 128}),
+        (True, {"kv_tokens": 160, "block_size": 4, "prefix_cache": False}),
     ],
     ids=["alone", "batched", "chunked", "preempted"],
 )
@@ -81,7 +81,7 @@ def test_every_path_is_greedy_up_to_ties(default_model, oracle, prompts, is_toge
     engine = make_engine(default_model, **changes)
     assert_greedy(oracle, prompts, answers(engine, prompts, is_together=is_together))
     assert engine.pool.num_free == engine.pool.num_blocks
-    assert (engine.stats()["num_preemptions"] > 0) == ("max_context" in changes)
+    assert (engine.stats()["num_preemptions"] > 0) == ("block_size" in changes)
 
 
 def test_prefix_hits_are_greedy_up_to_ties(default_model, oracle, prompts):
