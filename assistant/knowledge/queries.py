@@ -39,42 +39,43 @@ class Query:
         return [term for term in self.terms if not self.counts.get(term)]
 
 
-def understand(question: str) -> Query:
-    """Reads the vocabulary in the database, a few quick lookups."""
+def understand(question: str, *, english: str = "") -> Query:
+    """Reads the vocabulary in the database, a few quick lookups.
+
+    `english`: a translation of a Chinese question; the glossary's words then only stand beside it.
+    """
     runs = CJK_RUN.findall(question)
     is_chinese = sum(map(len, runs)) >= 2
-    gloss = [meaning for run in runs for meaning in translate(run)]
-    english = key_terms(words(CJK_RUN.sub(" ", question)))
-    terms = unique([*english, *(word for meaning in gloss for word in main_words(meaning)[:1])])[:MAX_TERMS]
+    meanings = [main_words(meaning) for run in runs for meaning in translate(run)]
+    own = CJK_RUN.sub(" ", question)
+    asked = key_terms(words(f"{own} {english}"))
+    firsts = [] if english else [word for meaning in meanings for word in meaning[:1]]
+    terms = unique([*asked, *firsts])[:MAX_TERMS]
     counts = fulltext.num_passages_with(terms)
     related = unique(
         [
             *(pair for run in runs for pair in pairs(run)),
-            *(word for meaning in gloss for word in main_words(meaning)[1:]),
+            *(word for meaning in meanings for word in meaning),
             *identifier_parts(question),
-            *joined(english),
+            *joined(asked),
             *(found for term in terms if not counts[term] and (found := corrected(term))),
-            *(other for term in english for other in synonyms().get(term, ())),
+            *(other for term in asked for other in synonyms().get(term, ())),
         ]
     )
-    text = " ".join([*words(CJK_RUN.sub(" ", question)), *gloss]) if is_chinese else question
+    gloss = " ".join(word for meaning in meanings for word in meaning)
+    text = question if not is_chinese else f"{own} {english or gloss}".strip()
     return Query(terms, [term for term in related if term not in terms], counts, text, is_chinese)
 
 
 def translate(run: str) -> list[str]:
-    """Glossary meanings of a run of Chinese."""
-    return [meaning for _, meaning in glossary_matches(run)]
-
-
-def glossary_matches(run: str) -> list[tuple[str, str]]:
-    """(word, meaning), longest match first; characters the glossary does not know are skipped."""
+    """Glossary meanings of a run of Chinese, longest match first; what it does not know is skipped."""
     known = glossary()
     found = []
     at = 0
     while at < len(run):
         for size in range(min(8, len(run) - at), 0, -1):
             if meaning := known.get(run[at : at + size]):
-                found.append((run[at : at + size], meaning))
+                found.append(meaning)
                 at += size
                 break
         else:

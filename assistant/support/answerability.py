@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from assistant.knowledge.models import Passage
-from assistant.knowledge.queries import Query, glossary_matches, synonyms
+from assistant.knowledge.queries import Query, synonyms
 from assistant.knowledge.search import Found
-from assistant.knowledge.terms import CJK_RUN, stem, stems
+from assistant.knowledge.terms import stem, stems
 from assistant.support.quotation import Scored
 
 WEIGHTS = Path(__file__).with_name("answerability.json")
@@ -31,11 +31,6 @@ WORLDLY = re.compile(
     r"|when will|certificate)\b"
     r"|价格|收费|费用|多少钱|电话|公司|员工|老板|办公室|地址在|天气|股票|什么时候发布|谁",
     re.IGNORECASE,
-)
-# Chinese words that ask and connect; they are in no glossary and mean nothing to it.
-FUNCTION_WORDS = (
-    r"怎么样|怎么|怎样|如何|什么|为什么|哪些|哪个|哪里|可以|能够|能|吗|呢|的|了|是|在|我|你|您|用|把|让|给|和"
-    r"|与|或|里|中|上|有|要|想|请问|请"
 )
 
 
@@ -87,8 +82,6 @@ def features(question: str, found: Found, ranked: Sequence[Scored], num_passages
         "unknown": sum(weights.get(stem(term), 0.0) for term in found.query.unknown) / total,
         "worldly": worldly(question, ranked),
         "num_terms": min(len(weights), 8) / 8,
-        "chinese": float(found.query.is_chinese),
-        "glossed": glossed(question),
     }
 
 
@@ -130,14 +123,6 @@ def worldly(question: str, ranked: Sequence[Scored]) -> float:
 def margin(scores: Sequence[float]) -> float:
     """How far the best stands above the rest: a question that fits everywhere fits nowhere."""
     return max(scores) - sum(scores) / len(scores) if scores else 0.0
-
-
-def glossed(question: str) -> float:
-    """Share of a Chinese question that the glossary could read; 1 for other languages."""
-    runs = [re.sub(FUNCTION_WORDS, "", run) for run in CJK_RUN.findall(question)]
-    length = sum(map(len, runs))
-    read = sum(len(word) for run in runs for word, _ in glossary_matches(run))
-    return read / length if length else 1.0
 
 
 def num_passages() -> int:

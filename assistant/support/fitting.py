@@ -16,6 +16,7 @@ from assistant.support.answerability import WEIGHTS, Model
 
 Floats = NDArray[np.float64]
 NUM_STEPS = 100
+MIN_ADMITTED = 0.9
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ class Fit:
 
 
 def fit(cases: Sequence[Case], *, l2: float = 2.0) -> Fit:
-    """The threshold is the one that makes the worse of the two shares as good as it gets."""
+    """The threshold is the lowest that admits MIN_ADMITTED of the unanswerable: a refusal that was not
+    needed costs the reader an answer, and the aim leaves room."""
     names = list(cases[0].features)
     x = np.array([[case.features[name] for name in names] for case in cases])
     y = np.array([case.is_answerable for case in cases], dtype=float)
@@ -78,8 +80,8 @@ def solve(x: Floats, y: Floats, l2: float) -> tuple[Floats, float]:
 
 
 def best_threshold(p: Floats, y: Floats) -> float:
-    options = np.linspace(0.3, 0.7, 41)
-    return float(max(options, key=lambda at: min((p[y == 1] >= at).mean(), (p[y == 0] < at).mean() + 0.05)))
+    options = np.linspace(0.1, 0.9, 81)
+    return float(next((at for at in options if (p[y == 0] < at).mean() >= MIN_ADMITTED), options[-1]))
 
 
 def save(model: Model) -> None:

@@ -27,6 +27,7 @@ from assistant.support import answerability, followups, intents, prompts, quotat
 from assistant.support.checker import SupportChecker
 from assistant.support.quotation import Quote, Remembered, Scored, Unit
 from assistant.support.replies import language_of, reply
+from assistant.support.translation import to_english
 from assistant.widget.models import Site
 
 NUM_QUOTED = 4
@@ -137,7 +138,8 @@ def answer(
 
 async def gather(question: str, collections: Sequence[Collection]) -> Evidence:
     """A few hops to the database and two to the embedder; nothing computes on the event loop."""
-    query: Query = await in_database(understand, question)
+    english = await to_english(question)
+    query: Query = await in_database(understand, question, english=english)
     vector = np.asarray((await get_embedder().embed([query.text]))[0], dtype=np.float32)
     found, units, texts = await in_database(find, question, query, vector, collections)
     return await in_database(weigh, question, found, units, await embed_units(texts))
