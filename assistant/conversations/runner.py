@@ -18,10 +18,11 @@ from django.db import DatabaseError
 from redis import RedisError
 
 from assistant.conversations import leases, recovery
+from assistant.conversations.attempt import Control
 from assistant.conversations.database import in_database
 from assistant.conversations.emitter import Listener
 from assistant.conversations.models import Turn
-from assistant.conversations.pipeline import Control, run_turn
+from assistant.conversations.pipeline import run_turn
 from assistant.conversations.wakeups import Wakeups
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ import uuid
 
 import pytest
 
-from assistant.conversations import pipeline
+from assistant.conversations import making
 from assistant.conversations.models import Message
 from tests.assistant.conversations.conftest import Person
 from tests.support.chat_client import Chat
@@ -57,7 +57,7 @@ async def test_questions_that_wait_are_answered_once_the_engine_is_back(
 async def test_an_engine_that_stays_away_ends_in_interrupted(
     visitor: Person, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pipeline, "ENGINE_PATIENCE_S", 1.0)
+    monkeypatch.setattr(making, "ENGINE_PATIENCE_S", 1.0)
     engine.kill()
     chat = await Chat(visitor.token).open()
     await chat.ask("Are you there?")
