@@ -27,6 +27,8 @@ from inference.serving.folders import ModelFolder, check_source, is_hub_id, is_p
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json")
 
 COUNTED_STAGES = {"convert", "tokenizer"}
+# What "auto" means: the packed kernel of the CPU, on which the engine runs unless told otherwise.
+AUTO = "int4"
 
 
 def prepare_model(
@@ -42,6 +44,7 @@ def prepare_model(
     Raises ModelError with the value seen, the reason and the remedy.
     """
     report = progress or (lambda stage, done, total: None)
+    quantization = AUTO if quantization == "auto" else quantization
     path = Path(name_or_path).expanduser()
     if is_prepared(path):
         return ModelFolder.read(path)

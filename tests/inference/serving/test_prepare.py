@@ -107,6 +107,10 @@ def test_an_unknown_quantization_is_refused(source: Path, tmp_path: Path) -> Non
         prepare_model(str(source), tmp_path / "models", quantization="int3")
 
 
+def test_auto_is_what_the_cpu_serves_best(source: Path, tmp_path: Path) -> None:
+    assert prepare_model(str(source), tmp_path / "models", quantization="auto").quantization == "int4"
+
+
 def test_the_command_ends_with_one_line_of_json(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_model: ModelFolder
 ) -> None:
