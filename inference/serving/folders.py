@@ -1,7 +1,7 @@
 """A model made ready: a folder that the engine process can serve at once, and what it says of itself.
 
-`model.json` is ours; `manifest.json` and the weights belong to `inference.engine.convert`. Also decides
-where a source may come from: what is unsafe or half is refused before anything reads it.
+`model.json` is ours; `manifest.json` and the weights belong to `inference.engine.convert`. Also names the
+folder of a source of one's own and sees that the source is whole.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from inference.serving.catalogue import ModelError
 
 CARD_NAME = "model.json"
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-UNSAFE_SUFFIXES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".py", ".msgpack", ".h5"}
 
 
 @dataclass(frozen=True)
@@ -64,25 +63,11 @@ def name_of(path: Path) -> str:
 
 
 def check_source(path: Path) -> None:
-    """Refuse what could run code or is not there: pickles, scripts, auto_map, links, missing parts."""
+    """Refuse what is no model or half of one. What could run code is refused by the conversion."""
     if path.is_file():
         if path.suffix != ".gguf":
             raise ModelError(f"{path} is not a GGUF file: name a .gguf file or a folder of safetensors.")
         return
-    for entry in path.rglob("*"):
-        if entry.is_symlink():
-            raise ModelError(
-                f"{path} holds the link {entry.name}: copy the file itself, links may lead anywhere."
-            )
-        if entry.suffix in UNSAFE_SUFFIXES:
-            raise ModelError(
-                f"{path} holds {entry.name}, which can carry code: only safetensors, JSON and GGUF are read. "
-                "Remove it, or convert the weights to safetensors."
-            )
     for wanted in ("config.json", "tokenizer.json"):
         if not (path / wanted).is_file():
             raise ModelError(f"{path} has no {wanted}: name a complete folder, as save_pretrained writes it.")
-    if not any(path.glob("*.safetensors")):
-        raise ModelError(f"{path} has no .safetensors file: save the model with save_pretrained first.")
-    if "auto_map" in json.loads((path / "config.json").read_text(encoding="utf-8")):
-        raise ModelError(f"{path}/config.json asks for code of its own (auto_map): such models are not run.")
