@@ -66,7 +66,6 @@ async def test_a_process_holds_one_reader_however_many_follow() -> None:
     await asyncio.sleep(0.3)
     clients = await get_async_redis().client_list()
     assert sum("b" in client["flags"] for client in clients) <= 1  # blocked in a read
-    assert len(clients) < 10
     await leader.land(answer())
     await asyncio.gather(*tasks)
 
