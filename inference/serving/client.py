@@ -214,9 +214,10 @@ class EngineClient:
 
     async def _read_pieces(self, response: httpx.Response) -> AsyncIterator[Piece]:
         """Chunks become pieces. The end is told only when a finish reason and the last chunk were seen."""
-        reason, usage = "", Usage()
+        reason, usage, is_empty = "", Usage(), True
         timing: dict[str, Any] = {}
         async for chunk in self._read_chunks(response):
+            is_empty = False
             if "error" in chunk:
                 raise to_stream_error(chunk["error"])
             extension = chunk.get("parley") or {}
@@ -230,7 +231,9 @@ class EngineClient:
                 if choice.get("finish_reason"):
                     reason, timing = choice["finish_reason"], extension
         if not reason:
-            raise EngineUnavailable(f"{self.address} broke off in mid-answer: ask again.")
+            # Some upstreams accept a prompt that is too long and then only close the stream.
+            why = "sent no answer (is the prompt too long for it?)" if is_empty else "broke off in mid-answer"
+            raise EngineUnavailable(f"{self.address} {why}: ask again.")
         yield Finished("length" if reason == "length" else "stop", usage, timing)
 
     async def _read_chunks(self, response: httpx.Response) -> AsyncIterator[dict[str, Any]]:
