@@ -56,7 +56,7 @@ class Run:
     loaded: Loaded
     writer: AnswerWriter
     control: Control
-    watch: Stopwatch = field(default_factory=Stopwatch)
+    watch: Stopwatch
     seat: flight.Leader | None = None
     finished: Finished | None = None
     cache: dict[str, Any] | None = None

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,10 +104,16 @@ def welcome(session: Session, status: str, cursor: Cursor) -> Frame:
 # ---- commands ----------------------------------------------------------------------------------
 
 
-async def do(session: Session, command: Command) -> Frame | None:
-    """Carry a command out; the frame that answers it, if events do not. Raises Refused."""
+async def do(session: Session, command: Command, *, on_saved: Callable[[], Awaitable[None]]) -> Frame | None:
+    """Carry a command out; the frame that answers it, if events do not. Raises Refused.
+
+    `on_saved` is awaited between saving a question and running it: from then on there is a conversation
+    to follow, and nothing of it is missed.
+    """
     if isinstance(command, Ask):
-        get_runner().start(await in_database(_ask, session, command))
+        turn = await in_database(_ask, session, command)
+        await on_saved()
+        get_runner().start(turn)
         return None
     if session.conversation is None:
         raise NotFound("There is no conversation yet. Ask something first.")

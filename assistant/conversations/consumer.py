@@ -213,7 +213,7 @@ class ChatConsumer(AsyncWebsocketConsumer):
     async def _do(self, command: Command) -> None:
         assert self.session is not None
         try:
-            done = await commands.do(self.session, command)
+            done = await commands.do(self.session, command, on_saved=self._follow_new)
         except Refused as error:
             await self.send_frame(commands.error_frame(error, command))
             return
@@ -225,14 +225,14 @@ class ChatConsumer(AsyncWebsocketConsumer):
             log.exception("a %s frame failed", command.type)
             await self.send_frame(commands.unavailable_frame(command))
             return
-        if self.follower is None and self.session.conversation is not None:
-            await self._follow(Cursor())
-        if self.follower is not None:
-            self.follower.wake()
         if done is not None:
             await self.send_frame(done)
 
     # ---- frames out ----------------------------------------------------------------------------
+
+    async def _follow_new(self) -> None:
+        if self.follower is None:
+            await self._follow(Cursor())
 
     async def _follow(self, cursor: Cursor | None) -> None:
         """Greet with the conversation and send its events from `cursor` on."""

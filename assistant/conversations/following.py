@@ -67,7 +67,8 @@ class Follower:
             return "replay"
         if found or cursor.epoch > standing.cursor.epoch:
             return "reload"
-        if is_last or (is_known and standing.is_active):
+        # Nothing is in the log of a turn that is just about to begin.
+        if is_last or ((is_known or cursor.seq == 0) and standing.is_active):
             return "up_to_date"
         return "reload"
 

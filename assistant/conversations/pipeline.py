@@ -18,6 +18,7 @@ from assistant.conversations import leases, loading, recalling
 from assistant.conversations.attempt import Control, Outcome, Run, State
 from assistant.conversations.database import in_database
 from assistant.conversations.emitter import Listener
+from assistant.conversations.receipts import Stopwatch
 from assistant.conversations.writing import AnswerWriter
 from inference.serving.client import EngineError, EngineOverloaded, EngineRefused
 
@@ -29,12 +30,13 @@ async def run_turn(
 ) -> None:
     """Make the answer of a turn whose lease is held with `token`. Ends with the turn finished, except when
     the lease was lost or the process is ending (cancelled): then somebody else goes on."""
+    watch = Stopwatch()
     try:
         loaded = await in_database(loading.load, turn_id, token)
     except leases.LeaseLost as lost:
         log.info("%s", lost)
         return
-    run = Run(loaded, AnswerWriter(loaded, listeners), control)
+    run = Run(loaded, AnswerWriter(loaded, listeners), control, watch)
     keeper = asyncio.create_task(_keep(run.writer, control))
     try:
         await _run(run)
