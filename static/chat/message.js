@@ -53,6 +53,7 @@ export class MessageView {
     this.message = message;
     this.isWriting = isWriting;
     this.element.dataset.state = isWriting ? "streaming" : message.state;
+    this.element.dataset.step = turn?.state ?? "";
     if (!this.isEditing) this.showText(shown, isWriting);
     this.showProgress(isWriting && turn ? progressText(turn) : "", isWriting && Boolean(shown));
     const key = JSON.stringify([message.state, message.outcome, message.feedback, message.receipt, message.citations, siblings, message.error, isWriting, this.isEditing]);

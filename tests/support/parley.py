@@ -1,7 +1,7 @@
 """All of Parley as `make run` starts it, on a data folder and a port of its own, with the real model.
 
     with Parley() as parley:
-        parley.url; parley.kill_engine()
+        parley.url; parley.engine().kill()
 
 The model folder is the checkout's, because fetching and converting it takes minutes once.
 """
@@ -57,7 +57,7 @@ class Parley:
             time.sleep(0.2)
         said = self.log.read_text()[-2000:]
         self.__exit__()
-        raise RuntimeError(f"Parley did not start within {START_S:.0f} s:\n{said}")
+        raise RuntimeError(f"Parley did not start, or not within {START_S:.0f} s:\n{said}")
 
     def __exit__(self, *exc_info: object) -> None:
         assert self.process is not None
@@ -72,13 +72,10 @@ class Parley:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def engine(self) -> psutil.Process:
+        """The engine's process; the supervisor starts another when this one is killed."""
         assert self.process is not None
         children = psutil.Process(self.process.pid).children(recursive=True)
         return next(child for child in children if "inference.serving.server" in child.cmdline())
-
-    def kill_engine(self) -> None:
-        """kill -9, as a crash; the supervisor starts another."""
-        self.engine().kill()
 
     def wait_until_ready(self, timeout_s: float = 90.0) -> None:
         deadline = time.monotonic() + timeout_s
