@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 
 from assistant.knowledge import ingest, search, services
 from assistant.knowledge.models import Collection
@@ -14,6 +15,10 @@ from tests.support.people import make_site
 from tests.support.scripted_engine import ScriptedEngine
 
 pytestmark = pytest.mark.django_db
+SPELLING = pytest.mark.skipif(
+    settings.DATABASES["default"]["ENGINE"] != "django.db.backends.sqlite3",
+    reason="PostgreSQL tells its vocabulary too slowly; misspelt words are left to the vectors there",
+)
 
 
 @pytest.fixture
@@ -38,7 +43,7 @@ def top(question: str, site: Site) -> str:
         ("I forgot my password, what now?", "docs/guide/sign-in.rst"),
         ("how do I log in", "docs/guide/sign-in.rst"),
         ("can people send a photo", "docs/guide/uploads.md"),
-        ("databse bakcup", "docs/backup.html"),
+        pytest.param("databse bakcup", "docs/backup.html", marks=SPELLING),
         ("search vector", "docs/code.md"),
         ("query set", "docs/code.md"),
         ("部署之前要做什么？", "docs/zh.md"),
@@ -85,6 +90,7 @@ def test_the_epoch_of_a_site_changes_with_any_article_and_any_collection(
     assert len({first, second, services.epoch(filled)}) == 3
 
 
+@SPELLING
 def test_misspelt_words_are_corrected_by_the_collections_vocabulary(
     filled: Site, folder: Path, collection: Collection
 ) -> None:
@@ -96,9 +102,10 @@ def test_misspelt_words_are_corrected_by_the_collections_vocabulary(
 def test_release_notes_stand_back_unless_versions_are_asked_for(
     engine: ScriptedEngine, folder: Path, collection: Collection, site: Site
 ) -> None:
-    text = "# {}\n\nThe backup tool writes archives of the database to a folder.\n"
-    (folder / "changelog.md").write_text(text.format("Backup"))
-    (folder / "tool.md").write_text(text.format("Backup"))
+    (folder / "changelog.md").write_text("# Backup tool\n\nThe backup tool writes archives.\n")
+    (folder / "tool.md").write_text("# Backup tool\n\nThe backup tool writes archives of it.\n")
     ingest.ingest_path(path=str(folder), collection=collection)
+    asked = search.search("backup tool archives version", site=site)
+    assert asked[0].passage.article.path == "docs/changelog.md"
     hits = [hit.passage.article.path for hit in search.search("backup tool archives", site=site)]
     assert hits.index("docs/tool.md") < hits.index("docs/changelog.md")
