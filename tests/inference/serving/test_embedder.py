@@ -76,7 +76,7 @@ async def test_what_means_the_same_is_nearer(embedder: Embedder) -> None:
 @pytest.mark.model
 async def test_a_question_does_not_wait_behind_a_library(embedder: Embedder) -> None:
     await embed(embedder, ["warm up"])
-    library = asyncio.create_task(embed(embedder, TEXTS[3:4] * 400))
+    library = asyncio.create_task(embed(embedder, TEXTS[3:4] * 150))
     await asyncio.sleep(0.05)
     start = time.perf_counter()
     await embed(embedder, ["How do I reset my password?"])
