@@ -146,7 +146,7 @@ def free_port() -> int:
 
 from inference.serving.admission import Admission, Ticket  # noqa: E402
 from inference.serving.app import ModelCard  # noqa: E402
-from inference.serving.pieces import Finished, Piece, Token, Usage  # noqa: E402
+from inference.serving.pieces import Finished, Piece, Queued, Token, Usage  # noqa: E402
 from inference.serving.wire import ChatCall, Refused  # noqa: E402
 
 
@@ -184,7 +184,9 @@ class ScriptedChat:
         if num_prompt >= self.card.context_length:
             message = f"the prompt has {num_prompt} tokens, the context length is {self.card.context_length}."
             raise Refused(message, code="context_length_exceeded")
-        return self.stream(self.admission.enter(), script, call, num_prompt)
+        stream = self.stream(self.admission.enter(), script, call, num_prompt)
+        await anext(stream)
+        return stream
 
     async def stream(
         self, ticket: Ticket, script: dict[str, Any], call: ChatCall, num_prompt: int
@@ -192,6 +194,7 @@ class ScriptedChat:
         outcome = "cancelled"
         entered = time.perf_counter()
         try:
+            yield Queued(0, 0.0)  # taken by `open`, so that closing releases the ticket, read or not
             async for queued in ticket.wait():
                 yield queued
             words = script.get("say") or " ".join(f"word{i + 1}" for i in range(int(script["tokens"])))
