@@ -3,7 +3,7 @@
 
 const PING_MS = 25_000;
 const PATIENCE_MS = 8_000; // silence after a ping that counts as a dead line
-const BACKOFF_MS = { first: 400, most: 15_000 };
+const BACKOFF_MS = { first: 400, most: 4_000 }; // back within five seconds of a restart
 const FINAL = new Set([4400, 4403]); // coming back with the same words would end the same way
 
 export class Connection {

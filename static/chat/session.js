@@ -64,6 +64,7 @@ export class Session extends EventTarget {
       token: await this.identity.token({ fresh }),
       scenario: this.config.scenario ?? "support",
       locale: locale(),
+      attributes: this.attributes,
     };
   }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page, expect
 
+from assistant.accounts.models import Visitor
 from assistant.conversations.models import Message
 from assistant.widget.models import Site
 from tests.browser.screen import LONG, Screen, in_widget, open_page, rule
@@ -139,6 +140,22 @@ def test_a_question_asked_offline_is_sent_once_back(chat: Screen, engine: Script
     chat.page.context.set_offline(False)
     chat.wait_for(answer)
     assert Message.objects.filter(role="user").count() == 1
+
+
+def test_the_address_of_nobodys_conversation_begins_a_new_one(
+    page: Page, web: WebServer, site: Site, engine: ScriptedEngine
+) -> None:
+    chat = open_page(page, f"{web.url}/chat/11111111-1111-4111-8111-111111111111/")
+    assert "word20" in chat.text_of(chat.ask_and_wait("How do I start?"))
+
+
+def test_a_browser_that_the_server_has_forgotten_starts_over(widget: Screen, engine: ScriptedEngine) -> None:
+    widget.ask_and_wait("How do I start?")
+    Visitor.objects.all().delete()
+    widget.page.reload()
+    again = in_widget(widget.page)
+    expect(again.questions).to_have_count(0)
+    again.ask_and_wait("How do I start?")
 
 
 def test_thumbs_and_their_reason_are_kept(chat: Screen, engine: ScriptedEngine) -> None:
