@@ -4,35 +4,49 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('conversations', '0001_initial'),
+        ("conversations", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='conversation',
-            name='is_titled',
-            field=models.BooleanField(default=False, help_text='the title was made or chosen, not cut from the first question'),
+            model_name="conversation",
+            name="is_titled",
+            field=models.BooleanField(
+                default=False, help_text="the title was made or chosen, not cut from the first question"
+            ),
         ),
         migrations.AddField(
-            model_name='turn',
-            name='prompt',
-            field=models.JSONField(blank=True, default=list, editable=False, help_text='the messages the model was given, redacted'),
+            model_name="turn",
+            name="prompt",
+            field=models.JSONField(
+                blank=True,
+                default=list,
+                editable=False,
+                help_text="the messages the model was given, redacted",
+            ),
         ),
         migrations.AddField(
-            model_name='turn',
-            name='sampling',
-            field=models.JSONField(blank=True, default=dict, help_text='asked for by an API client: temperature, top_p, seed …'),
+            model_name="turn",
+            name="sampling",
+            field=models.JSONField(
+                blank=True, default=dict, help_text="asked for by an API client: temperature, top_p, seed …"
+            ),
         ),
         migrations.AddField(
-            model_name='turn',
-            name='saved_seq',
-            field=models.PositiveIntegerField(default=0, help_text='last event of this epoch that the saved answer holds'),
+            model_name="turn",
+            name="saved_seq",
+            field=models.PositiveIntegerField(
+                default=0, help_text="last event of this epoch that the saved answer holds"
+            ),
         ),
         migrations.AddField(
-            model_name='turn',
-            name='screening',
-            field=models.JSONField(blank=True, default=dict, help_text='verdict on the question: decision, reply, findings, version'),
+            model_name="turn",
+            name="screening",
+            field=models.JSONField(
+                blank=True,
+                default=dict,
+                help_text="verdict on the question: decision, reply, findings, version",
+            ),
         ),
     ]
