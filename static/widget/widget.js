@@ -40,7 +40,7 @@
       background: #c4320a; color: #fff; font: 700 12px/18px ui-sans-serif, system-ui, sans-serif; text-align: center; }
     .badge[hidden], .panel[hidden] { display: none; }
     .panel { bottom: calc(max(20px, env(safe-area-inset-bottom)) + 74px); width: min(410px, calc(100vw - 40px)); height: min(690px, calc(100dvh - 122px)); border-radius: 20px; overflow: hidden;
-      background: light-dark(#fff, #111318); box-shadow: 0 0 0 1px rgb(16 24 40 / .08), 0 18px 60px rgb(16 24 40 / .26); transform-origin: bottom right; animation: rise .22s cubic-bezier(.2, .8, .3, 1); }
+      background: light-dark(#fff, #111318); box-shadow: 0 0 0 1px light-dark(rgb(16 24 40 / .08), rgb(255 255 255 / .14)), 0 18px 60px rgb(16 24 40 / .26); transform-origin: bottom right; animation: rise .22s cubic-bezier(.2, .8, .3, 1); }
     .left .panel { transform-origin: bottom left; }
     .inline { height: 100%; }
     .inline .panel { position: static; width: 100%; height: 100%; border-radius: 16px; animation: none; box-shadow: 0 0 0 1px rgb(16 24 40 / .12); }
