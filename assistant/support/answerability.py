@@ -75,6 +75,9 @@ def features(question: str, found: Found, ranked: Sequence[Scored], num_passages
     return {
         "vector_margin": margin([hit.vector_score for hit in found.hits]),
         "sentence": max((entry.meaning for entry in ranked), default=0.0),
+        "sentence_covered": max(
+            (covered(entry.unit.text, weights, related) for entry in ranked), default=0.0
+        ),
         "covered_loosely": max(loose, default=0.0),
         "covered_together": covered(" ".join(texts), weights, related),
         "text": min(max((hit.text_score for hit in top), default=0.0) / (total * 3), 2.0),

@@ -16,7 +16,7 @@ from assistant.support.answerability import WEIGHTS, Model
 
 Floats = NDArray[np.float64]
 NUM_STEPS = 100
-MIN_ADMITTED = 0.9
+MIN_ADMITTED = 0.84
 
 
 @dataclass(frozen=True)
