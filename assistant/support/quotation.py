@@ -81,13 +81,20 @@ def take_apart(number: int, text: str) -> list[Unit]:
         elif token.type == "list_item_open" and token.level == 1:
             found.append(Unit(number, at, "item", source))
         elif token.type == "table_open":
-            found += [
-                Unit(number, at, "row", row) for row in source.split("\n") if not re.match(r"[|\s:-]+$", row)
-            ]
+            found += [Unit(number, at, "row", row) for row in rows_of(source)]
         elif token.type == "paragraph_open" and token.level == 0:
             sentences = SENTENCE_END.split(" ".join(source.split()))
             found += [Unit(number, at, "sentence", part) for part in sentences if part.strip()]
     return found
+
+
+def rows_of(table: str) -> list[str]:
+    """Each row as a list item: a row without its head is no table, and a quotation seldom holds the head."""
+    rows = [re.split(r"(?<!\\)\|", row.strip().strip("|")) for row in table.split("\n")]
+    cells = ([cell.strip() for cell in row] for row in rows)
+    return [
+        "- " + " · ".join(filter(None, row)) for row in cells if not re.fullmatch(r"[-: ]*", "".join(row))
+    ]
 
 
 def score(

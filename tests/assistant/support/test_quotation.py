@@ -70,3 +70,8 @@ def test_embeddings_of_units_are_remembered_up_to_a_limit() -> None:
     remembered = quotation.Remembered(size=2)
     remembered.add({name: np.ones(4, dtype=np.float32) for name in ("a", "b", "c")})
     assert set(remembered.get(["a", "b", "c"])) == {"b", "c"}
+
+
+def test_a_row_of_a_table_is_quoted_as_a_line_that_can_be_read() -> None:
+    table = "| Setting | Default |\n| --- | --- |\n| `MAX_SIZE` | 5 MB |"
+    assert quotation.rows_of(table) == ["- Setting · Default", "- `MAX_SIZE` · 5 MB"]
