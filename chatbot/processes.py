@@ -7,12 +7,14 @@ becomes one of them in a container. Nothing here starts anything.
 from __future__ import annotations
 
 import http.client
+import json
 import shutil
 import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from redis import Redis, RedisError
@@ -71,6 +73,18 @@ def valkey_is_ready() -> bool:
 
 def engine_is_ready() -> bool:
     return _answers(UnixConnection(settings.ENGINE_SOCKET), "/health/ready")
+
+
+def engine_facts() -> dict[str, Any]:
+    """What the running engine says of itself at /health; empty when it does not answer."""
+    connection = UnixConnection(settings.ENGINE_SOCKET)
+    try:
+        connection.request("GET", "/health", headers={"Host": "localhost"})
+        return dict(json.loads(connection.getresponse().read()))
+    except (OSError, http.client.HTTPException, ValueError):
+        return {}
+    finally:
+        connection.close()
 
 
 def web_is_ready() -> bool:
