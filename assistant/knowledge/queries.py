@@ -9,6 +9,7 @@ the embedding model are English. The word lists are plain files in `words/`.
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -138,6 +139,21 @@ def unique(items: list[str]) -> list[str]:
 @lru_cache(maxsize=1)
 def stop_words() -> frozenset[str]:
     return frozenset((WORDS / "stop.txt").read_text(encoding="utf-8").split())
+
+
+def rarity(word: str) -> float:
+    """0..1: how rare a word is in English at large, by its rank; 1 for what is not among the common ones."""
+    ranks = common_words()
+    return min(1.0, math.sqrt(ranks.get(stem(word), len(ranks)) / len(ranks)))
+
+
+@lru_cache(maxsize=1)
+def common_words() -> dict[str, int]:
+    """Stem → rank of its most frequent word, from 1."""
+    ranks: dict[str, int] = {}
+    for rank, word in enumerate(entries("common.txt"), 1):
+        ranks.setdefault(stem(word), rank)
+    return ranks
 
 
 @lru_cache(maxsize=1)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from assistant.knowledge.models import Passage
-from assistant.knowledge.queries import Query, synonyms
+from assistant.knowledge.queries import Query, rarity, synonyms
 from assistant.knowledge.search import Found
 from assistant.knowledge.terms import stem, stems
 from assistant.support.quotation import Scored
@@ -32,6 +32,10 @@ WORLDLY = re.compile(
     r"|价格|收费|费用|多少钱|电话|公司|员工|老板|办公室|地址在|天气|股票|什么时候发布|谁",
     re.IGNORECASE,
 )
+
+
+# So many passages say as much about a word as general English does.
+SMALL_COLLECTION = 3000
 
 
 @dataclass(frozen=True)
@@ -54,24 +58,29 @@ def probability(features: Mapping[str, float], fitted: Model) -> float:
     return 1 / (1 + math.exp(-max(-30.0, min(30.0, total))))
 
 
-def idf_weights(query: Query, num_passages: int) -> dict[str, float]:
-    """Stem → idf for each asked word. A word that half of the passages hold says nothing."""
+def word_weights(query: Query, num_passages: int) -> dict[str, float]:
+    """Stem → how much an asked word tells, 0..1.
+
+    In a large collection a word tells the more the fewer passages hold it. In a small one nearly every word
+    is rare, so there it counts how rare the word is in English at large.
+    """
+    trust = num_passages / (num_passages + SMALL_COLLECTION)
     found: dict[str, float] = {}
     for term in query.terms:
-        idf = math.log(1 + num_passages / (1 + query.counts.get(term, 0)))
+        here = math.log(1 + num_passages / (1 + query.counts.get(term, 0))) / math.log(2 + num_passages)
         for part in term.split():
-            found[stem(part)] = max(found.get(stem(part), 0.0), idf)
+            weight = trust * here + (1 - trust) * rarity(part)
+            found[stem(part)] = max(found.get(stem(part), 0.0), weight)
     return found
 
 
 def features(question: str, found: Found, ranked: Sequence[Scored], num_passages: int) -> dict[str, float]:
     """Every feature is about 0..1, so that the weights can be read."""
-    weights = idf_weights(found.query, num_passages)
+    weights = word_weights(found.query, num_passages)
     top = found.hits[:NUM_PASSAGES]
     texts = [f"{hit.passage.headings} {hit.passage.text}" for hit in top]
     related = related_stems(found.query)
     loose = [covered(text, weights, related) for text in texts]
-    total = sum(weights.values()) or 1.0
     return {
         "vector_margin": margin([hit.vector_score for hit in found.hits]),
         "sentence": max((entry.meaning for entry in ranked), default=0.0),
@@ -80,9 +89,7 @@ def features(question: str, found: Found, ranked: Sequence[Scored], num_passages
         ),
         "covered_loosely": max(loose, default=0.0),
         "covered_together": covered(" ".join(texts), weights, related),
-        "text": min(max((hit.text_score for hit in top), default=0.0) / (total * 3), 2.0),
-        "missing": max_missing(" ".join(texts), weights, related) / math.log(1 + max(num_passages, 2)),
-        "unknown": sum(weights.get(stem(term), 0.0) for term in found.query.unknown) / total,
+        "missing": max_missing(" ".join(texts), weights, related),
         "worldly": worldly(question, ranked),
         "num_terms": min(len(weights), 8) / 8,
     }

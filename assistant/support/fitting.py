@@ -21,7 +21,7 @@ MIN_ADMITTED = 0.84
 
 @dataclass(frozen=True)
 class Case:
-    """`features` as `answerability.features` gives them; `is_answerable` is the label."""
+    """`name`: of the question; `features` as `answerability.features` gives them; the label."""
 
     name: str
     features: dict[str, float]
@@ -44,7 +44,10 @@ def fit(cases: Sequence[Case], *, l2: float = 2.0) -> Fit:
     names = list(cases[0].features)
     x = np.array([[case.features[name] for name in names] for case in cases])
     y = np.array([case.is_answerable for case in cases], dtype=float)
-    left_out = np.array([predict_without(x, y, row, l2) for row in range(len(y))])
+    questions = np.array([case.name for case in cases])
+    left_out = np.array(
+        [predict_without(x, y, row, questions != questions[row], l2) for row in range(len(y))]
+    )
     threshold = best_threshold(left_out, y)
     weights, bias = solve(x, y, l2)
     fitted = {name: round(float(weight), 3) for name, weight in zip(names, weights, strict=True)}
@@ -53,12 +56,14 @@ def fit(cases: Sequence[Case], *, l2: float = 2.0) -> Fit:
         Model(round(float(bias), 3), fitted, round(threshold, 3)),
         kept=float(judged[y == 1].mean()),
         admitted=float((~judged[y == 0]).mean()),
-        wrong=[case.name for case, said in zip(cases, judged, strict=True) if said != case.is_answerable],
+        wrong=sorted(
+            {case.name for case, said in zip(cases, judged, strict=True) if said != case.is_answerable}
+        ),
     )
 
 
-def predict_without(x: Floats, y: Floats, row: int, l2: float) -> float:
-    others = np.arange(len(y)) != row
+def predict_without(x: Floats, y: Floats, row: int, others: NDArray[np.bool_], l2: float) -> float:
+    """What a fit on `others` says of `row`; a question is left out in all its sizes of collection."""
     weights, bias = solve(x[others], y[others], l2)
     return float(1 / (1 + np.exp(-(x[row] @ weights + bias))))
 

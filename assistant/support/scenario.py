@@ -150,7 +150,7 @@ def find(
 ) -> tuple[Found, list[Unit], list[str]]:
     found = search.find_by(question, query, vector, collections=collections)
     units = quotation.units_of(found.hits[:NUM_QUOTED])
-    weights = answerability.idf_weights(query, answerability.num_passages())
+    weights = answerability.word_weights(query, answerability.num_passages())
     return found, units, quotation.worth_embedding(units, found.hits, weights)
 
 
@@ -169,7 +169,7 @@ def weigh(
     question: str, found: Found, units: list[Unit], unit_vectors: dict[str, quotation.Vector]
 ) -> Evidence:
     num_passages = answerability.num_passages()
-    weights = answerability.idf_weights(found.query, num_passages)
+    weights = answerability.word_weights(found.query, num_passages)
     question_vector = (
         found.vector if found.vector is not None else np.zeros(vectors.DIMENSIONS, dtype=np.float32)
     )

@@ -18,6 +18,8 @@ from rich.progress import track
 from assistant.knowledge.models import Collection
 from assistant.support import answerability, fitting, scenario
 
+SMALL = 150
+
 
 class Command(BaseCommand):
     help = "Fit the weights in answerability.json on labelled questions."
@@ -28,7 +30,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         lines = options["cases"].read_text(encoding="utf-8").splitlines()
-        cases = [self.measure(json.loads(line)) for line in track(lines, "measuring") if line.strip()]
+        measured = (self.measure(json.loads(line)) for line in track(lines, "measuring") if line.strip())
+        cases = [case for both in measured for case in both]
         if len({case.is_answerable for case in cases}) < 2:
             raise CommandError("Both answerable and unanswerable cases are needed.")
         fit = fitting.fit(cases)
@@ -42,7 +45,8 @@ class Command(BaseCommand):
             fitting.save(fit.model)
             self.stdout.write(f"saved to {answerability.WEIGHTS.name}")
 
-    def measure(self, case: dict[str, Any]) -> fitting.Case:
+    def measure(self, case: dict[str, Any]) -> list[fitting.Case]:
+        """Each question as in its collection and as in a small one, where every word is rare."""
         name = case["setup"]["collection"]
         collections = list(Collection.objects.filter(slug=name))
         if not collections:
@@ -50,4 +54,6 @@ class Command(BaseCommand):
         turn = case["turns"][0]
         evidence = async_to_sync(scenario.gather)(turn["user"], collections)
         label = not turn["expect"].get("refuses", False)
-        return fitting.Case(f"{case['id']} {turn['user']}", evidence.features, label)
+        small = answerability.features(turn["user"], evidence.found, evidence.ranked, SMALL)
+        name = f"{case['id']} {turn['user']}"
+        return [fitting.Case(name, features, label) for features in (evidence.features, small)]
