@@ -20,6 +20,7 @@ from chatbot.env import SettingError
 from chatbot.supervisor import Supervisor
 
 Tell = Callable[[str], None]
+STAFF_EMAIL = "admin@parley.local"
 DOCS_COLLECTION = "parley-docs"
 WATCHDOG_EVERY_S = 20.0
 
@@ -38,7 +39,7 @@ def up(*, tell: Tell) -> None:
         try:
             supervisor.launch("engine")  # the slowest to be ready loads while the database is looked after
             call_command("migrate", interactive=False, verbosity=0)
-            call_command("seed")
+            call_command("seed", staff_email=STAFF_EMAIL)
             connections.close_all()
             supervisor.start()
             if not supervisor.is_stopping.is_set():

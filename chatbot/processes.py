@@ -138,7 +138,14 @@ def _web() -> Process:
 
 def _celery_worker(name: str, queue: str, *, niceness: int) -> Process:
     argv = [PYTHON, "-m", "celery", "-A", "chatbot", "worker", "-n", f"{name}@parley", "-Q", queue]
-    argv += ["--concurrency", "1", "--without-gossip", "--without-mingle", "-l", settings.LOG_LEVEL]
+    argv += [
+        "--concurrency",
+        "2" if name == "worker" else "1",
+        "--without-gossip",
+        "--without-mingle",
+        "-l",
+        settings.LOG_LEVEL,
+    ]
     return Process(name, argv, worker_is_ready(name), group=2, niceness=niceness)
 
 
