@@ -64,7 +64,7 @@ def word_weights(query: Query, num_passages: int) -> dict[str, float]:
     In a large collection a word tells the more the fewer passages hold it. In a small one nearly every word
     is rare, so there it counts how rare the word is in English at large.
     """
-    trust = num_passages / (num_passages + SMALL_COLLECTION)
+    trust = trust_in_words(num_passages)
     found: dict[str, float] = {}
     for term in query.terms:
         here = math.log(1 + num_passages / (1 + query.counts.get(term, 0))) / math.log(2 + num_passages)
@@ -75,28 +75,33 @@ def word_weights(query: Query, num_passages: int) -> dict[str, float]:
 
 
 def features(question: str, found: Found, ranked: Sequence[Scored], num_passages: int) -> dict[str, float]:
-    """Every feature is about 0..1, so that the weights can be read."""
+    """Every feature is about 0..1, so that the weights can be read.
+
+    What is said by words counts as far as the collection is large: a manual of a few pages says each thing
+    once, seldom in the reader's words, and then only the meaning can tell.
+    """
     weights = word_weights(found.query, num_passages)
-    top = found.hits[:NUM_PASSAGES]
-    texts = [f"{hit.passage.headings} {hit.passage.text}" for hit in top]
+    trust = trust_in_words(num_passages)
+    texts = [f"{hit.passage.headings} {hit.passage.text}" for hit in found.hits[:NUM_PASSAGES]]
     related = related_stems(found.query)
-    loose = [covered(text, weights, related) for text in texts]
+    sentences = (covered(entry.unit.text, weights, related) for entry in ranked)
     return {
         "vector_margin": margin([hit.vector_score for hit in found.hits]),
         "sentence": max((entry.meaning for entry in ranked), default=0.0),
-        "sentence_covered": max(
-            (covered(entry.unit.text, weights, related) for entry in ranked), default=0.0
-        ),
-        "covered_loosely": max(loose, default=0.0),
-        "covered_together": covered(" ".join(texts), weights, related),
-        "missing": max_missing(" ".join(texts), weights, related),
+        "sentence_covered": trust * max(sentences, default=0.0),
+        "covered": trust * max((covered(text, weights, related) for text in texts), default=0.0),
+        "covered_together": trust * covered(" ".join(texts), weights, related),
+        "missing": trust * max_missing(" ".join(texts), weights, related),
         "worldly": worldly(question, ranked),
-        "num_terms": min(len(weights), 8) / 8,
     }
 
 
+def trust_in_words(num_passages: int) -> float:
+    return num_passages / (num_passages + SMALL_COLLECTION)
+
+
 def covered(text: str, weights: Mapping[str, float], related: Mapping[str, set[str]]) -> float:
-    """Share of the asked words, by idf, that the text holds; a synonym counts three quarters."""
+    """Share of the asked words, by weight, that the text holds; a synonym counts three quarters."""
     held = stems(text)
     total = sum(weights.values())
     got = sum(weight * credit(word, held, related) for word, weight in weights.items())
@@ -110,7 +115,7 @@ def credit(word: str, held: set[str], related: Mapping[str, set[str]]) -> float:
 
 
 def max_missing(text: str, weights: Mapping[str, float], related: Mapping[str, set[str]]) -> float:
-    """idf of the rarest asked word that no passage on the table holds."""
+    """Weight of the most telling asked word that no passage on the table holds."""
     held = stems(text)
     return max((weight for word, weight in weights.items() if not credit(word, held, related)), default=0.0)
 

