@@ -28,10 +28,8 @@ def kept_secret(data_dir: Path) -> str:
     """The secret key: made at the first start (mode 0600), read ever after."""
     path = data_dir / "secret_key"
     try:
-        return path.read_text().strip()
-    except FileNotFoundError:
-        pass
-    try:
+        if path.exists():
+            return path.read_text().strip()
         data_dir.mkdir(parents=True, exist_ok=True)
         key = secrets.token_urlsafe(50)
         temporary = path.with_suffix(f".{os.getpid()}")

@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import Callable
 
+import psycopg
 from django.conf import settings
 from django.db import DatabaseError, connection
 from redis import Redis, RedisError
@@ -71,8 +72,11 @@ def database() -> str:
             " or unset it to use SQLite."
         )
     try:
-        connection.ensure_connection()
-    except (DatabaseError, OSError) as error:
+        if url:  # not through Django's pool, which tries again and again before it says why
+            psycopg.connect(url, connect_timeout=5).close()
+        else:
+            connection.ensure_connection()
+    except (DatabaseError, psycopg.Error, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         remedy = "Start it or mend DATABASE_URL, or unset it to use SQLite." if url else "Check DATA_DIR."
         raise SettingError(f"The database does not answer: {reason}. {remedy}") from None
