@@ -34,6 +34,7 @@ class Runner:
     def __init__(self) -> None:
         self._running: dict[uuid.UUID, Control] = {}
         self._wakeups = Wakeups([GROUP], self._hear)
+        self._claiming = asyncio.Lock()
         self._recovery = asyncio.create_task(self._recover())
 
     def start(self, turn: Turn, *, listeners: list[Listener] | None = None) -> asyncio.Task[None] | None:
@@ -65,10 +66,12 @@ class Runner:
 
     async def take_over(self) -> int:
         """Go on with turns whose holder died. Returns how many."""
-        claimed = await in_database(recovery.claim_lapsed)
-        for turn_id, token in claimed:
-            log.warning("turn %s is taken over with token %d", turn_id, token)
-            self._launch(turn_id, token, None)
+        # Whoever calls this while recovery claims finds what it claimed running, not just claimed.
+        async with self._claiming:
+            claimed = await in_database(recovery.claim_lapsed)
+            for turn_id, token in claimed:
+                log.warning("turn %s is taken over with token %d", turn_id, token)
+                self._launch(turn_id, token, None)
         return len(claimed)
 
     async def wait_idle(self) -> None:

@@ -11,7 +11,7 @@ from asgiref.sync import sync_to_async
 from django.conf import settings as django_settings
 from django.utils import timezone
 
-from assistant.conversations import leases, recovery, retention, runner, tasks, titles, turns
+from assistant.conversations import leases, recovery, retention, tasks, titles, turns
 from assistant.conversations.models import Conversation, Message, Turn
 from assistant.widget.models import Site
 from chatbot.celery import app
@@ -115,17 +115,12 @@ async def test_a_turn_that_no_web_process_takes_up_is_run_by_the_worker(
     assert (answer.state, answer.text) == ("complete", "Because it is so.")
 
 
-async def test_a_turn_that_kills_its_process_again_and_again_is_given_up(
-    web: None, visitor: Person, site: Site
-) -> None:
-    turn = await sync_to_async(begun)(visitor, site)
-    await Turn.objects.aupdate(
-        lease_until=timezone.now() - timedelta(seconds=5), num_attempts=leases.MAX_ATTEMPTS
-    )
-    assert await runner.get_runner().take_over() == 0
-    answer = await Message.objects.aget(pk=turn.answer_id)
-    assert answer.state == "interrupted"
-    assert (await Turn.objects.aget()).state == "interrupted"
+def test_a_turn_that_kills_its_process_again_and_again_is_given_up(visitor: Person, site: Site) -> None:
+    turn = begun(visitor, site)
+    Turn.objects.update(lease_until=timezone.now() - timedelta(seconds=5), num_attempts=leases.MAX_ATTEMPTS)
+    assert recovery.claim_lapsed() == []
+    assert Message.objects.get(pk=turn.answer_id).state == "interrupted"
+    assert Turn.objects.get().state == "interrupted"
 
 
 def test_every_scheduled_task_of_ours_exists() -> None:
