@@ -1,8 +1,9 @@
 """Links and images in an answer: a picture from a stranger's host carries off whatever is in its address.
 
 A link may lead to our own pages (a path), to an allowed host, to an address that stands word for word in
-the sources, to this machine, or to a name that is reserved for examples. A picture may come
-only from our own pages or an allowed host.
+the sources, to this machine, or to a name that is reserved for examples. A picture may come only from
+our own pages or an allowed host. A `src` attribute in HTML counts as a link, not as a picture: HTML is never
+rendered, so it can only be an example to read, and a documentation is full of those.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from urllib.parse import urlsplit
 from assistant.safety.folding import fold
 
 _URL = re.compile(
-    r"(?P<image>!\[[^\]\n]{0,300}\]\(\s?<?|\bsrc\s?=\s?[\"']?)?"
+    r"(?P<image>!\[[^\]\n]{0,300}\]\(\s?<?)?"
     r"(?P<url>(?:[a-z][a-z0-9+.-]{1,20}:)?(?:(?<![\w:/])|(?<=:))[\\/]{2}[^\s<>\"'`)\]}，。；、！？）】》]{1,2000}"
     r"|\b(?:https?|wss?|ftp):(?=[\w-]{1,63}\.)[^\s<>\"'`)\]}]{1,500}"  # a browser adds the slashes
     r"|\b(?:data:[a-z]{1,20}/|javascript:|vbscript:)[^\s<>\"'`)\]}]{1,2000}|(?<![\w./@-])www\.[^\s<>\"'`)\]}]{1,500})",

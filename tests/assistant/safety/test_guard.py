@@ -165,6 +165,8 @@ def test_links_and_images_to_foreign_hosts_are_retracted(text: str, size: int) -
         "Set REDIS_URL=redis://localhost:6379/0 or https://vllm.example/v1.",
         "C:\\x at 10:30, a // comment, and/or data: {…}",
         "As quoted: https://github.com/a/b.",
+        'Add <script src="https://chat.example.org/widget.js"></script> to your page.',
+        'Or <script src="https://github.com/a/b"></script>.',
     ],
 )
 def test_links_that_lead_nowhere_foreign_pass(text: str) -> None:
