@@ -14,7 +14,7 @@ from chatbot.env import ROOT
 
 
 def up(data_dir: Path, **settings: str) -> subprocess.CompletedProcess[str]:
-    environ = {**os.environ, "DATA_DIR": str(data_dir), **settings}
+    environ = {**os.environ, "DATA_DIR": str(data_dir), "DATABASE_URL": "", **settings}
     return subprocess.run(
         [sys.executable, "manage.py", "up"], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60
     )
