@@ -46,6 +46,7 @@ class Session:
     scenario: str
     locale: str
     starters: list[str]
+    attributes: dict[str, Any]
     conversation: Conversation | None = None
 
 
@@ -64,7 +65,7 @@ def greet(hello: Hello, scope: Mapping[str, Any], early: Principal | None) -> Se
     locale = conversation.locale if conversation else hello.locale or site.default_locale
     session_key = scope["session"].session_key if principal.kind == "user" else None
     starters = [] if conversation else _starters(scenario, site, locale)
-    return Session(principal, session_key, site, scenario, locale, starters, conversation)
+    return Session(principal, session_key, site, scenario, locale, starters, hello.attributes, conversation)
 
 
 def _site(slug: str) -> Site:
@@ -138,6 +139,7 @@ def _ask(session: Session, ask: Ask) -> Turn:
             scenario=session.scenario,
             locale=session.locale,
             client_id=ask.client_id,
+            attributes=session.attributes,
         )
     return turns.start(
         conversation=session.conversation,

@@ -15,6 +15,12 @@ MAX_FRAME_BYTES = 64 * 1024
 Word = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]
 
 
+Name = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", min_length=1, max_length=40)]
+Value = Annotated[str, StringConstraints(pattern=r"^[^\x00]*$", max_length=200)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]  # JSON has no other numbers, and neither has PostgreSQL
+Attributes = dict[Name, Value | bool | int | Finite | None]
+
+
 class BadFrame(Refused):
     """Not a frame of this protocol."""
 
@@ -38,6 +44,7 @@ class Hello(_Frame):
     token: Word | None = Field(None, max_length=4096)
     scenario: Word | None = Field(None, max_length=40)
     locale: Word | None = Field(None, max_length=16)
+    attributes: Attributes = Field(default_factory=dict, max_length=20)
 
 
 class Ask(_Frame):

@@ -34,6 +34,9 @@ class Conversation(models.Model):
         default=False, help_text=_("the title was made or chosen, not cut from the first question")
     )
     locale = models.CharField(max_length=16, default="en")
+    attributes = models.JSONField(
+        default=dict, blank=True, help_text=_("what the embedding page said of its visitor")
+    )
     leaf = models.ForeignKey(
         "Message",
         null=True,

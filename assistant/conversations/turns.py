@@ -32,7 +32,13 @@ NAMESPACE = uuid.UUID("6f1c1a52-8a0b-4c55-9d0a-6a0f1f3f8a11")
 
 
 def open_conversation(
-    *, principal: Principal, site: Site, scenario: str, locale: str, client_id: uuid.UUID
+    *,
+    principal: Principal,
+    site: Site,
+    scenario: str,
+    locale: str,
+    client_id: uuid.UUID,
+    attributes: dict[str, Any] | None = None,
 ) -> Conversation:
     """The conversation that this first request begins; the same one when the request comes again."""
     owner: dict[str, Any] = {
@@ -42,7 +48,13 @@ def open_conversation(
     }
     conversation, _is_new = Conversation.objects.get_or_create(
         pk=uuid.uuid5(NAMESPACE, f"{principal.key}:{client_id}"),
-        defaults={"site": site, "scenario": scenario, "locale": locale, **owner},
+        defaults={
+            "site": site,
+            "scenario": scenario,
+            "locale": locale,
+            "attributes": attributes or {},
+            **owner,
+        },
     )
     # An account may have taken a visitor's conversation over meanwhile.
     return find_conversation(principal, conversation.pk)
