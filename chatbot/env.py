@@ -93,7 +93,11 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("TRUSTED_PROXIES", "0", "how many proxies in front set X-Forwarded-For", as_count),
     Setting(
-        "DATABASE_URL", "", "PostgreSQL; SQLite in DATA_DIR when unset", as_url("postgres", "postgresql")
+        "DATABASE_URL",
+        "",
+        "PostgreSQL; SQLite in DATA_DIR when unset",
+        as_url("postgres", "postgresql"),
+        True,
     ),
     Setting(
         "REDIS_URL",

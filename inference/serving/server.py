@@ -24,6 +24,7 @@ import uvicorn
 from inference.serving.app import Service, build_app
 from inference.serving.catalogue import EMBEDDING_MODEL, ModelError
 from inference.serving.folders import ModelFolder
+from inference.serving.memory import bound_allocators
 from inference.serving.wire import ChatCall
 
 if TYPE_CHECKING:
@@ -176,6 +177,7 @@ def parse_arguments(argv: list[str] | None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     options = parse_arguments(argv)
+    bound_allocators()
     try:
         return asyncio.run(serve(options))
     except (StartError, ModelError) as error:
