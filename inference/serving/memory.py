@@ -1,7 +1,7 @@
 """Keeps the engine process's memory flat: texts come in all lengths, and allocators remember them all.
 
-Measured with prompts and embedding batches of random lengths (see docs/log.md): oneDNN keeps the code it made for
-each shape, up to 1,024 of them, and the C library keeps an arena a thread.
+Measured with prompts and embedding batches of random lengths (see docs/log.md): oneDNN keeps the code it
+made for each shape, up to 1,024 of them, and the C library keeps an arena a thread.
 """
 
 from __future__ import annotations

@@ -129,8 +129,9 @@ def test_motion_stops_when_it_is_not_wanted(
     context = browser.new_context(reduced_motion="reduce")
     chat = open_page(context.new_page(), f"{web.url}/chat/")
     chat.ask_and_wait("How do I start?")
-    running = chat.page.evaluate("document.getAnimations().filter((a) => a.playState === 'running').length")
-    assert running == 0
+    # What is cut to nothing may still count as running for one frame; what is not cut never ends.
+    none_runs = "document.getAnimations().every((animation) => animation.playState !== 'running')"
+    chat.page.wait_for_function(none_runs, timeout=5000)
     context.close()
 
 
