@@ -103,6 +103,8 @@ class StreamGuard:
         for piece in pieces:
             if self.is_retracted:
                 break
+            if self._is_needless(piece):
+                continue
             findings = list(self._check_source(piece))
             findings += [] if is_quoted else self._check_speech(piece)
             self.findings += findings
@@ -114,6 +116,10 @@ class StreamGuard:
                 self._tail = _end_of(self._tail + piece)
                 events.append(Release(piece))
         return events
+
+    def _is_needless(self, piece: str) -> bool:
+        """Where lines were dropped, the empty lines between them would pile up."""
+        return not piece.strip() and self._tail.endswith("\n\n") and not self._splitter.is_in_code
 
     def _retract(self, finding: Finding) -> Retract:
         text = finding.reply or reply("retracted", locale=self._locale, rules=self._rules)

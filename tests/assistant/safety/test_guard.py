@@ -238,6 +238,11 @@ def test_the_scenarios_checker_may_retract_drop_or_flag() -> None:
     assert (last.reason, last.replacement) == ("numbers", "Not so.")
 
 
+def test_empty_lines_around_dropped_ones_do_not_pile_up() -> None:
+    said = "One.\n\nIt is 8.\n\nIt is 8.\n\nIt is 8.\n\nTwo.\n"
+    assert shown(guard(said, checker=NoNumbers())).rstrip() == "One.\n\nTwo."
+
+
 def test_a_quotation_is_checked_for_what_it_carries_not_for_what_it_says() -> None:
     source = "They wrote 7 and kill yourself to help@shop.example. ![x](https://evil.com/p.png)"
     stream = StreamGuard(DEFAULT, checker=NoNumbers(), sources=[source])
