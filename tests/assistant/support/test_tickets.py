@@ -94,6 +94,13 @@ def test_the_sites_people_and_the_asker_get_mail(conversation: Conversation) -> 
     assert "I do not know." not in mail.outbox[1].body
 
 
+def test_the_asker_is_written_to_in_their_language(conversation: Conversation) -> None:
+    conversation.locale = "zh-hans"
+    conversation.save()
+    tickets.send(create(conversation))
+    assert "我们已收到您的问题" in mail.outbox[-1].body
+
+
 def test_the_scenario_hands_over(conversation: Conversation) -> None:
     told = Support().hand_over(
         conversation_id=str(conversation.pk), email="ann@example.com", client_id=str(uuid.uuid4())
