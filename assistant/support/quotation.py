@@ -55,7 +55,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class Quote:
-    """`text` is Markdown, as it stands in the passage; `best` the unit it was chosen for."""
+    """`text` is Markdown, word for word as in the passage; `best` the unit it was chosen for."""
 
     hit: int
     text: str
@@ -64,6 +64,10 @@ class Quote:
 
 def units_of(hits: Sequence[Hit]) -> list[Unit]:
     return [unit for number, hit in enumerate(hits) for unit in take_apart(number, hit.passage.text)]
+
+
+# Right in its article, a link to a neighbour leads nowhere from a chat on another page.
+RELATIVE_LINK = re.compile(r"(?<!!)\[([^\]\n]{1,300})\]\((?!https?://|mailto:|/)[^)\s]{0,500}\)")
 
 
 def take_apart(number: int, text: str) -> list[Unit]:
@@ -173,7 +177,7 @@ def join(units: Sequence[Unit]) -> str:
     parts: list[str] = []
     previous: Unit | None = None
     for unit in units:
-        text = shorten(unit.text) if unit.kind == "code" else unit.text
+        text = shorten(unit.text) if unit.kind == "code" else RELATIVE_LINK.sub(r"\1", unit.text)
         if previous and unit.kind == "sentence" == previous.kind and unit.paragraph == previous.paragraph:
             parts[-1] += f" {text}"
         elif previous and unit.kind in ("item", "row") and unit.kind == previous.kind:

@@ -75,3 +75,9 @@ def test_embeddings_of_units_are_remembered_up_to_a_limit() -> None:
 def test_a_row_of_a_table_is_quoted_as_a_line_that_can_be_read() -> None:
     table = "| Setting | Default |\n| --- | --- |\n| `MAX_SIZE` | 5 MB |"
     assert quotation.rows_of(table) == ["- Setting · Default", "- `MAX_SIZE` · 5 MB"]
+
+
+def test_a_link_to_a_neighbouring_file_is_quoted_as_its_words() -> None:
+    text = "See [the protocol](docs/protocol.md#hello) and [the code](https://example.org/x)."
+    unit = quotation.Unit(0, 0, "sentence", text)
+    assert quotation.join([unit]) == "See the protocol and [the code](https://example.org/x)."
