@@ -79,7 +79,8 @@ def _learn_own_documents(tell: Tell) -> None:
     from assistant.knowledge.models import Article
 
     argv = [sys.executable, "manage.py", "ingest", "README.md", "docs"]
-    argv += ["--collection", DOCS_COLLECTION, "--site", "demo"]
+    # The log is for those who build Parley: it is full of questions, and of what lost.
+    argv += ["--collection", DOCS_COLLECTION, "--site", "demo", "--exclude", "log.md"]
     is_first = not Article.objects.filter(collection__slug=DOCS_COLLECTION).exists()
     connections.close_all()
     if is_first:

@@ -72,11 +72,12 @@ def ingest_path(
     path: str,
     collection: Collection,
     url_prefix: str = "",
+    exclude: Sequence[str] = (),
     on_progress: Progress | None = None,
     may_connect: crawl.Gate = crawl.is_public,
 ) -> Report:
     """Bring the collection in step with a file, a folder or an address. Raises RefusedSource."""
-    source = open_source(path, url_prefix=url_prefix, may_connect=may_connect)
+    source = open_source(path, url_prefix=url_prefix, exclude=exclude, may_connect=may_connect)
     return ingest_source(source=source, collection=collection, on_progress=on_progress)
 
 

@@ -6,9 +6,10 @@ Nothing outside the given folder is ever opened: links that lead out are reporte
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from fnmatch import fnmatch
+from pathlib import Path, PurePath
 
 from assistant.knowledge import crawl
 from assistant.knowledge.errors import RefusedSource, UnreadableFile
@@ -35,8 +36,17 @@ class Source:
     files: list[File]
 
 
-def open_source(location: str, *, url_prefix: str = "", may_connect: crawl.Gate = crawl.is_public) -> Source:
-    """Raises RefusedSource when there is nothing to read at `location`."""
+def open_source(
+    location: str,
+    *,
+    url_prefix: str = "",
+    exclude: Sequence[str] = (),
+    may_connect: crawl.Gate = crawl.is_public,
+) -> Source:
+    """Raises RefusedSource when there is nothing to read at `location`.
+
+    `exclude`: shell patterns of paths within a folder that are left out.
+    """
     if "://" in location:
         pages = crawl.crawl(location, may_connect=may_connect)
         return Source(location, [File(page.path, page.url, page.load) for page in pages])
@@ -47,7 +57,7 @@ def open_source(location: str, *, url_prefix: str = "", may_connect: crawl.Gate 
     prefix = url_prefix.rstrip("/") + "/" if url_prefix else ""
     if root.is_file():
         return Source(str(root), [local_file(root, root.name, prefix + root.name if prefix else "")])
-    found = sorted(walk(root))
+    found = sorted(file for file in walk(root) if not is_excluded(file.relative_to(root), exclude))
     if not found:
         raise RefusedSource(f"{location} holds no file of a known kind: {', '.join(sorted(READERS))}.")
     names = ((file, file.relative_to(root).as_posix()) for file in found)
@@ -58,6 +68,10 @@ def open_source(location: str, *, url_prefix: str = "", may_connect: crawl.Gate 
             for file, name in names
         ],
     )
+
+
+def is_excluded(path: PurePath, patterns: Sequence[str]) -> bool:
+    return any(fnmatch(path.as_posix(), pattern) for pattern in patterns)
 
 
 def walk(root: Path) -> Iterator[Path]:

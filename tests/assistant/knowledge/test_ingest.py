@@ -69,6 +69,15 @@ def test_a_removed_file_disappears_with_its_index(
     assert fulltext.search(["dumpall"], limit=5) == []
 
 
+def test_excluded_files_are_left_out_and_go_when_they_were_read_before(
+    engine: ScriptedEngine, folder: Path, collection: Collection
+) -> None:
+    bring(folder, collection)
+    report = ingest.ingest_path(path=str(folder), collection=collection, exclude=["guide/*"])
+    assert (report.num_removed, report.num_unchanged) == (2, 1)
+    assert [article.path for article in collection.articles.all()] == ["docs/backup.html"]
+
+
 def test_another_source_of_the_collection_is_left_alone(
     engine: ScriptedEngine, folder: Path, collection: Collection, tmp_path: Path
 ) -> None:

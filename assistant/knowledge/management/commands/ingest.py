@@ -21,6 +21,9 @@ class Command(BaseCommand):
         parser.add_argument("--collection", required=True, help="its name; made when it is new")
         parser.add_argument("--site", help="slug of a site that shall answer from the collection")
         parser.add_argument("--url-prefix", default="", help="where the same files stand on the web")
+        parser.add_argument(
+            "--exclude", action="append", default=[], metavar="PATTERN", help="files of a folder to leave out"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -28,12 +31,12 @@ class Command(BaseCommand):
             if options["site"]:
                 services.attach(collection=collection, site_slug=options["site"])
             for path in options["sources"]:
-                self.read(path, collection, options["url_prefix"])
+                self.read(path, collection, options["url_prefix"], options["exclude"])
             self.embed_missing()
         except KnowledgeError as error:
             raise CommandError(str(error)) from error
 
-    def read(self, path: str, collection: Collection, url_prefix: str) -> None:
+    def read(self, path: str, collection: Collection, url_prefix: str, exclude: list[str]) -> None:
         columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
         with Progress(*columns) as bar:
             task = bar.add_task(path, total=None)
@@ -41,6 +44,7 @@ class Command(BaseCommand):
                 path=path,
                 collection=collection,
                 url_prefix=url_prefix,
+                exclude=exclude,
                 on_progress=lambda done, total: bar.update(task, completed=done, total=total),
             )
         for _, reason in report.failed:
