@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 NEEDS  := requirements.txt $(wildcard docker/requirements/*.txt)
 SETTINGS = $(foreach name,HOST PORT DATA_DIR MODEL,$(if $($(name)),$(name)=$($(name))))
 
-.PHONY: help run test lint format types bench doctor evaluate clean
+.PHONY: help run test lint format bench doctor clean
 help:            ## this list
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
 
@@ -22,7 +22,9 @@ format: $(VENV)/.installed-tests   ## let ruff put the code in form
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
 
 bench: $(VENV)/.installed   ## decode speed of the engine against transformers
-	@$(BIN)/python -m inference.engine.bench
+	@folder=$$($(BIN)/python -m inference.serving.prepare --models-dir $(or $(DATA_DIR),var)/models --json | \
+	  $(BIN)/python -c 'import json, sys; print(json.loads(sys.stdin.readlines()[-1])["path"])') && \
+	  $(BIN)/python -m inference.engine.bench "$$folder"
 
 doctor: $(VENV)/.installed   ## what runs here, what is wrong, and the remedy
 	@env $(SETTINGS) $(BIN)/python manage.py doctor
