@@ -54,10 +54,11 @@ class App {
   async start() {
     this.paint(query.get("scheme") ?? config.colorScheme ?? "auto");
     await setLocale(query.get("locale") ?? config.language ?? config.locale);
-    await this.session.identity.claim(); // before the history is listed
     await this.build();
-    this.session.start();
     this.tellReady();
+    // The page around says who is there before the first question can be asked.
+    if (this.bridge.isFramed) await Promise.race([new Promise((go) => (this.go = go)), new Promise((go) => setTimeout(go, 1000))]);
+    this.session.start();
     if (config.isPage && matchMedia("(pointer: fine)").matches) this.composer.focus();
   }
 
@@ -78,7 +79,11 @@ class App {
     this.transcript = new Transcript({ store: this.store, actions, welcome: () => this.welcome() });
     this.composer = new Composer({ storage: session.tab, onSend: actions.ask, onStop: () => session.stop() });
     this.banner = h("div", { class: "banner", role: "status", hidden: true });
-    if (config.isPage) ({ History: this.History } = await import("./history.js"));
+    if (config.isPage) {
+      const { claim, History } = await import("./history.js");
+      await claim(session.identity); // before the history is listed
+      this.History = History;
+    }
     const main = h("main", { class: "chat" }, this.header(), this.banner, this.transcript.element, this.composer.element, this.announcer.element);
     root.replaceChildren(main);
     if (config.isPage) this.history = new this.History({ session, config, root, main });
@@ -149,6 +154,7 @@ class App {
     if (detail?.isReset) this.session.reset();
     if (detail?.identity) this.session.setUser(detail.identity).catch(() => {});
     Object.assign(this.session.attributes, detail?.attributes);
+    this.go?.();
   }
 
   tellReady() {

@@ -15,6 +15,28 @@ Object.assign(PATHS, {
   download: "M12 4v11m0 0-4.5-4.500M12 15l4.5-4.500M5 20h14",
 });
 
+/** After sign-in: what this browser asked as a visitor goes along to the account. */
+export async function claim(identity) {
+  const { config, kept } = identity;
+  if (!config.user || !kept) return;
+  const headers = { "Content-Type": "application/json", "X-CSRFToken": config.csrfToken };
+  await fetch(`${config.apiBase}/visitor/claim`, { method: "POST", headers, body: JSON.stringify({ token: kept.token }) });
+  identity.forget();
+}
+
+/** Fetches from the API as whoever this is; a token that ran out meanwhile is renewed once. */
+async function request(identity, path, { method = "GET", body, fresh = false } = {}) {
+  const headers = {};
+  const token = await identity.token({ fresh });
+  if (token) headers.Authorization = `Visitor ${token}`;
+  else headers["X-CSRFToken"] = identity.config.csrfToken ?? "";
+  if (body) headers["Content-Type"] = "application/json";
+  const response = await fetch(identity.config.apiBase + path, { method, headers, body: body && JSON.stringify(body) });
+  if (response.status === 401 && token && !fresh) return request(identity, path, { method, body, fresh: true });
+  if (!response.ok) throw Object.assign(new Error(`${path}: ${response.status}`), { status: response.status });
+  return response;
+}
+
 export class History {
   constructor({ session, config, root, main }) {
     Object.assign(this, { session, config, main });
@@ -89,7 +111,7 @@ export class History {
     const query = new URLSearchParams({ q: this.field.value.trim() });
     if (cursor) query.set("cursor", cursor);
     try {
-      const page = await (await this.session.identity.request(`/conversations?${query}`)).json();
+      const page = await (await request(this.session.identity, `/conversations?${query}`)).json();
       this.items = cursor ? [...this.items, ...page.items] : page.items;
       this.next = page.next ?? null;
     } catch {
@@ -151,7 +173,7 @@ export class History {
   async act(item, options) {
     closePopover();
     try {
-      await this.session.identity.request(`/conversations/${item.id}`, options);
+      await request(this.session.identity, `/conversations/${item.id}`, options);
     } catch {
       return this.session.emit("problem", t("error_other"));
     }
@@ -161,7 +183,7 @@ export class History {
 
   async export(item, format) {
     closePopover();
-    const response = await this.session.identity.request(`/conversations/${item.id}/export?format=${format}`);
+    const response = await request(this.session.identity, `/conversations/${item.id}/export?format=${format}`);
     const link = h("a", { href: URL.createObjectURL(await response.blob()), download: `${(item.title || "conversation").replace(/[^\p{L}\p{N} _-]/gu, "")}.${format}` });
     link.click();
     URL.revokeObjectURL(link.href);

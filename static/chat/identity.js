@@ -14,9 +14,16 @@ export class Identity {
   /** The token for hello and for the API; null for a signed-in user of ours. */
   async token({ fresh = false } = {}) {
     if (this.config.user) return null;
+    if (this.pending) return this.pending; // whoever is being vouched for speaks next, not who was before
     if (!fresh && this.kept && this.kept.until > Date.now() + EARLY_MS) return this.kept.token;
-    this.pending ??= this.renew().finally(() => (this.pending = null));
-    return this.pending;
+    return this.inTurn(() => this.renew());
+  }
+
+  /** One request at a time, or a late answer to an earlier one would make this somebody else again. */
+  inTurn(work) {
+    const done = (this.pending ?? Promise.resolve()).catch(() => {}).then(work);
+    const pending = done.finally(() => this.pending === pending && (this.pending = null));
+    return (this.pending = pending);
   }
 
   async renew(jwt = null) {
@@ -40,33 +47,16 @@ export class Identity {
 
   /** Takes the site's word for who this is. True if it is somebody else than before. */
   async assert(jwt) {
-    const before = this.kept?.visitor;
-    await this.renew(jwt);
+    let before;
+    await this.inTurn(() => {
+      before = this.kept?.visitor;
+      return this.renew(jwt);
+    });
     return Boolean(before) && before !== this.kept.visitor;
-  }
-
-  /** After sign-in: what this browser asked as a visitor goes along to the account. */
-  async claim() {
-    if (!this.config.user || !this.kept) return;
-    const headers = { "Content-Type": "application/json", "X-CSRFToken": this.config.csrfToken };
-    await fetch(`${this.config.apiBase}/visitor/claim`, { method: "POST", headers, body: JSON.stringify({ token: this.kept.token }) });
-    this.forget();
   }
 
   forget() {
     this.kept = null;
     this.storage.remove("visitor");
-  }
-
-  async request(path, { method = "GET", body, fresh = false } = {}) {
-    const headers = {};
-    const token = await this.token({ fresh });
-    if (token) headers.Authorization = `Visitor ${token}`;
-    else headers["X-CSRFToken"] = this.config.csrfToken ?? "";
-    if (body) headers["Content-Type"] = "application/json";
-    const response = await fetch(this.config.apiBase + path, { method, headers, body: body && JSON.stringify(body) });
-    if (response.status === 401 && token && !fresh) return this.request(path, { method, body, fresh: true });
-    if (!response.ok) throw Object.assign(new Error(`${path}: ${response.status}`), { status: response.status });
-    return response;
   }
 }
