@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from assistant.accounts.models import User
 from assistant.console import jobs
 from assistant.console.models import Job
-from assistant.knowledge import services, vectors
-from assistant.knowledge.models import Article, Collection, Passage
+from assistant.knowledge import ingest, services, vectors
+from assistant.knowledge.models import Article, Collection
 from assistant.knowledge.passages import Draft, cut
-from assistant.knowledge.terms import index_terms
 
 KIND = "re-index"
 
@@ -56,17 +55,5 @@ def _reindex(article: Article) -> int:
 
 @transaction.atomic
 def _replace(article: Article, drafts: list[Draft], rows: NDArray[np.float32] | None) -> None:
-    article.passages.all().delete()
-    Passage.objects.bulk_create(
-        Passage(
-            article=article,
-            ordinal=ordinal,
-            headings=draft.headings,
-            anchor=draft.anchor,
-            text=draft.text,
-            terms=index_terms(draft.text),
-            embedding=None if rows is None else vectors.pack(rows[ordinal]),
-        )
-        for ordinal, draft in enumerate(drafts)
-    )
+    ingest.replace_passages(article, drafts, rows)
     services.touch(article.collection)

@@ -197,19 +197,7 @@ def save(collection: Collection, source: Source, draught: Draught, rows: Vectors
     for name, value in values.items():
         setattr(article, name, value)
     article.save()
-    article.passages.all().delete()
-    Passage.objects.bulk_create(
-        Passage(
-            article=article,
-            ordinal=ordinal,
-            headings=draft.headings,
-            anchor=draft.anchor,
-            text=draft.text,
-            terms=index_terms(draft.text),
-            embedding=None if rows is None else vectors.pack(rows[ordinal]),
-        )
-        for ordinal, draft in enumerate(draught.passages)
-    )
+    replace_passages(article, draught.passages, rows)
     services.touch(collection)
     return article
 
@@ -247,3 +235,20 @@ def enqueue_upload(*, collection: Collection, files: Sequence[UploadedFile], by:
     from assistant.knowledge import uploads
 
     return uploads.enqueue(collection=collection, files=files, by=by)
+
+
+def replace_passages(article: Article, drafts: Sequence[Draft], rows: Vectors | None) -> None:
+    """Give an article these passages for its own. `rows`: fp32 [len(drafts), 384]; None: embedded later."""
+    article.passages.all().delete()
+    Passage.objects.bulk_create(
+        Passage(
+            article=article,
+            ordinal=ordinal,
+            headings=draft.headings,
+            anchor=draft.anchor,
+            text=draft.text,
+            terms=index_terms(draft.text),
+            embedding=None if rows is None else vectors.pack(rows[ordinal]),
+        )
+        for ordinal, draft in enumerate(drafts)
+    )
